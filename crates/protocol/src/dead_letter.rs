@@ -1,0 +1,188 @@
+//! What the group gave up on: the entry of the stream `messages:failed`.
+
+use std::{fmt, time::SystemTime};
+
+use bytes::Bytes;
+
+use crate::{Message, MessageError, MessageId};
+
+/// How much of a payload that is not a message is kept, in bytes.
+pub const KEPT_UNFIT_BYTES: usize = 1024;
+
+/// How much of an error's text is kept, in bytes.
+const KEPT_ERROR_BYTES: usize = 512;
+
+/// Why a message is in `messages:failed`. The text form is the `reason` field of the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// `not_json`: not JSON, not UTF-8, not an object, or nested too deeply.
+    NotJson,
+    /// `bad_message_id`: missing, not a string, empty, too long, or given twice.
+    BadMessageId,
+    /// `too_large`: over the size limit.
+    TooLarge,
+    /// `buffer_full`: it came while the buffer was full.
+    BufferFull,
+    /// `rejected`: a consumer said that the message is at fault (HTTP 400, 404, 405, 413, 415, 422).
+    Rejected,
+    /// `attempts_exhausted`: every allowed attempt failed.
+    AttemptsExhausted,
+    /// `deadline_exceeded`: no attempt succeeded within the allowed time.
+    DeadlineExceeded,
+    /// `shutdown`: the group stopped before it could be delivered.
+    Shutdown,
+}
+
+impl DeadLetterReason {
+    /// The text form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::BadMessageId => "bad_message_id",
+            Self::TooLarge => "too_large",
+            Self::BufferFull => "buffer_full",
+            Self::Rejected => "rejected",
+            Self::AttemptsExhausted => "attempts_exhausted",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl From<&MessageError> for DeadLetterReason {
+    fn from(error: &MessageError) -> Self {
+        match error {
+            MessageError::TooLarge { .. } => Self::TooLarge,
+            MessageError::NotJson(_) | MessageError::NotAnObject => Self::NotJson,
+            MessageError::MissingId
+            | MessageError::RepeatedId
+            | MessageError::IdNotText
+            | MessageError::EmptyId
+            | MessageError::LongId { .. } => Self::BadMessageId,
+        }
+    }
+}
+
+/// A message the group gave up on, with all that is needed to understand and replay it.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    message_id: Option<MessageId>,
+    payload: Bytes,
+    payload_bytes: usize,
+    reason: DeadLetterReason,
+    attempts: u32,
+    last_error: String,
+    failed_at: SystemTime,
+}
+
+impl DeadLetter {
+    /// A message that was given up on after `attempts`; its payload is kept whole.
+    #[must_use]
+    pub fn new(message: &Message, reason: DeadLetterReason, attempts: u32, error: &str) -> Self {
+        Self {
+            message_id: Some(message.id().clone()),
+            payload: message.body().clone(),
+            payload_bytes: message.body().len(),
+            reason,
+            attempts,
+            last_error: cut(error, KEPT_ERROR_BYTES),
+            failed_at: SystemTime::now(),
+        }
+    }
+
+    /// A payload that is not a message; its first [`KEPT_UNFIT_BYTES`] bytes are kept.
+    #[must_use]
+    pub fn unfit(payload: &Bytes, error: &MessageError) -> Self {
+        Self {
+            message_id: None,
+            // Copied: a slice would keep all of a large payload in memory.
+            payload: Bytes::copy_from_slice(&payload[..payload.len().min(KEPT_UNFIT_BYTES)]),
+            payload_bytes: payload.len(),
+            reason: DeadLetterReason::from(error),
+            attempts: 0,
+            last_error: cut(&error.to_string(), KEPT_ERROR_BYTES),
+            failed_at: SystemTime::now(),
+        }
+    }
+
+    /// Why it was given up on.
+    #[must_use]
+    pub fn reason(&self) -> DeadLetterReason {
+        self.reason
+    }
+
+    /// How much memory its payload takes, in bytes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    /// The flat entry: `message_id` where there is one, `payload`, `payload_bytes` (its length as
+    /// published), `reason`, `attempts`, `last_error`, `failed_at` (RFC 3339).
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, Bytes)> {
+        let text = |value: String| Bytes::from(value.into_bytes());
+        let mut fields = Vec::with_capacity(7);
+        if let Some(id) = &self.message_id {
+            fields.push((crate::message::MESSAGE_ID, text(id.to_string())));
+        }
+        let failed_at = humantime::format_rfc3339_millis(self.failed_at).to_string();
+        fields.extend([
+            ("payload", self.payload.clone()),
+            ("payload_bytes", text(self.payload_bytes.to_string())),
+            (
+                "reason",
+                Bytes::from_static(self.reason.as_str().as_bytes()),
+            ),
+            ("attempts", text(self.attempts.to_string())),
+            ("last_error", text(self.last_error.clone())),
+            ("failed_at", text(failed_at)),
+        ]);
+        fields
+    }
+}
+
+/// The start of `text`, at most `bytes` long, ending between characters.
+fn cut(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(letter: &DeadLetter, name: &str) -> Option<Bytes> {
+        let found = letter.fields().into_iter().find(|(n, _)| *n == name);
+        found.map(|(_, value)| value)
+    }
+
+    #[test]
+    fn an_unfit_payload_is_cut_and_its_length_kept() {
+        let payload = Bytes::from(vec![b'x'; 5000]);
+        let error = Message::parse(payload.clone()).unwrap_err();
+        let letter = DeadLetter::unfit(&payload, &error);
+        assert_eq!(letter.kept_bytes(), KEPT_UNFIT_BYTES);
+        assert_eq!(field(&letter, "payload_bytes").unwrap(), "5000");
+        assert_eq!(field(&letter, "reason").unwrap(), "not_json");
+        assert_eq!(field(&letter, "message_id"), None);
+    }
+
+    #[test]
+    fn a_message_is_kept_whole_and_a_long_error_is_cut_between_characters() {
+        let message = Message::parse(Bytes::from_static(br#"{"message_id":"a"}"#)).unwrap();
+        let reason = DeadLetterReason::Rejected;
+        let letter = DeadLetter::new(&message, reason, 1, &"é".repeat(1000));
+        assert_eq!(field(&letter, "payload").unwrap(), message.body());
+        assert_eq!(field(&letter, "message_id").unwrap(), "a");
+        assert_eq!(field(&letter, "attempts").unwrap(), "1");
+        assert_eq!(field(&letter, "last_error").unwrap().len(), 512);
+    }
+}

@@ -1,0 +1,25 @@
+//! The vocabulary of the system: what travels between the services and what the services are called.
+//!
+//! No I/O happens here. Values are valid by construction, so the rest of the workspace never checks
+//! a message, an id or a consumer id twice.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`message`] | [`Message`] and [`MessageId`]: the JSON object as it was published |
+//! | [`consumer_id`] | [`ConsumerId`]: the `host:port` a consumer is known by |
+//! | [`http`] | paths and JSON bodies of both REST APIs |
+//! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
+//! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
+//! | [`keys`] | the names of the channel, the list and the streams in Redis |
+
+pub mod consumer_id;
+pub mod dead_letter;
+pub mod http;
+pub mod keys;
+pub mod message;
+pub mod processed;
+
+pub use consumer_id::{ConsumerId, InvalidConsumerId};
+pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use message::{Message, MessageError, MessageId};
+pub use processed::{Additions, ProcessedMessage};

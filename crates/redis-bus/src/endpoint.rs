@@ -1,0 +1,162 @@
+//! Where Redis is and how to log in.
+
+use std::{fmt, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    ProtocolVersion,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+use serde::Deserialize;
+
+use crate::BusError;
+
+/// How long connecting and logging in may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long Redis may take to answer a command.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long sent data may stay unacknowledged by the other machine before the connection is given up.
+///
+/// This tells a dead network, where nothing is acknowledged, from a Redis that is merely busy, whose
+/// system still acknowledges: RFC 5482, and `TCP_USER_TIMEOUT` in tcp(7).
+pub(crate) const USER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of the section `[redis]`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSettings {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Replaces host and port: `redis://[user:password@]host[:port][/database]`, `rediss://…` for
+    /// TLS, `unix:/path[?db=…&user=…&pass=…]`.
+    pub url: Option<String>,
+}
+
+impl fmt::Debug for RedisSettings {
+    /// Hides the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("url", &self.url.as_ref().map(|_| "hidden"))
+            .finish()
+    }
+}
+
+/// A Redis server and how to log in there; nothing is connected yet.
+#[derive(Clone)]
+pub struct Endpoint {
+    info: ConnectionInfo,
+    at: String,
+}
+
+impl Endpoint {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`BusError::BadUrl`] for a URL that is none.
+    pub fn new(settings: &RedisSettings) -> Result<Self, BusError> {
+        let info = match settings.url.as_deref() {
+            Some(url) => url.into_connection_info().map_err(|_| {
+                BusError::BadUrl("expected redis://, rediss:// or unix:, as in redis://host:6379/0")
+            })?,
+            None => (settings.host.as_str(), settings.port)
+                .into_connection_info()
+                .map_err(|_| BusError::BadUrl("host and port do not name a server"))?,
+        };
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(5))
+            .with_interval(Duration::from_secs(2));
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(keepalive)
+            .set_user_timeout(USER_TIMEOUT);
+        let info = info.set_tcp_settings(tcp);
+        let at = info.addr().to_string();
+        Ok(Self { info, at })
+    }
+
+    /// The address for logs: host and port, or the socket's path; never a password.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    pub(crate) fn addr(&self) -> &ConnectionAddr {
+        self.info.addr()
+    }
+
+    pub(crate) fn login(&self) -> (Option<&str>, Option<&str>) {
+        let redis = self.info.redis_settings();
+        (redis.username(), redis.password())
+    }
+
+    /// Connects and logs in, speaking RESP2 or RESP3.
+    pub(crate) async fn connect(
+        &self,
+        protocol: ProtocolVersion,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, BusError> {
+        let redis = self.info.redis_settings().clone().set_protocol(protocol);
+        let info = self.info.clone().set_redis_settings(redis);
+        let config = config
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let connected = async {
+            let client = Client::open(info)?;
+            client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await
+        };
+        connected
+            .await
+            .map_err(|cause| BusError::new(&self.at, cause))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.at).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: Option<&str>) -> Result<Endpoint, BusError> {
+        Endpoint::new(&RedisSettings {
+            host: "example".to_owned(),
+            port: 1234,
+            url: url.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn a_url_replaces_host_and_port() {
+        assert_eq!(endpoint(None).unwrap().at(), "example:1234");
+        assert_eq!(endpoint(Some("redis://other")).unwrap().at(), "other:6379");
+        assert_eq!(
+            endpoint(Some("rediss://other:1/2")).unwrap().at(),
+            "other:1"
+        );
+        assert_eq!(
+            endpoint(Some("unix:/run/redis.sock")).unwrap().at(),
+            "/run/redis.sock"
+        );
+    }
+
+    #[test]
+    fn a_password_is_used_but_never_shown() {
+        let good = endpoint(Some("redis://user:s3cret@other:1")).unwrap();
+        assert_eq!(good.login(), (Some("user"), Some("s3cret")));
+        assert!(!format!("{good:?}{}", good.at()).contains("s3cret"));
+        let wrong = endpoint(Some("http://user:s3cret@other:1")).unwrap_err();
+        assert!(!format!("{wrong:?}{wrong}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,54 @@
+//! What can go wrong between a service and Redis.
+
+use std::io;
+
+use redis::RedisError;
+
+/// A failure of something said to Redis.
+///
+/// Only [`BusError::Refused`] is an answer; in all other cases a command may have been carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// The settings do not name a Redis. The text never holds the URL, which may hold a password.
+    #[error("bad value for key `redis.url`: {0}")]
+    BadUrl(&'static str),
+    /// No connection, a broken one, or no answer in time.
+    #[error("cannot reach Redis at {at}")]
+    Unreachable {
+        /// Address, without user and password.
+        at: String,
+        /// What the connection or the system said.
+        source: RedisError,
+    },
+    /// Redis answered that it will not.
+    #[error("Redis at {at} refused a command")]
+    Refused {
+        /// Address, without user and password.
+        at: String,
+        /// Redis's own words.
+        source: RedisError,
+    },
+}
+
+impl BusError {
+    pub(crate) fn new(at: &str, source: RedisError) -> Self {
+        let at = at.to_owned();
+        if source.is_io_error() || source.is_connection_dropped() {
+            Self::Unreachable { at, source }
+        } else {
+            Self::Refused { at, source }
+        }
+    }
+
+    pub(crate) fn io(at: &str, cause: io::Error) -> Self {
+        Self::Unreachable {
+            at: at.to_owned(),
+            source: cause.into(),
+        }
+    }
+
+    pub(crate) fn timed_out(at: &str, what: &'static str) -> Self {
+        Self::io(at, io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+}

@@ -1,0 +1,212 @@
+//! The Pub/Sub channel, read no faster than its reader takes it.
+//!
+//! The `redis` crate puts what a subscriber hears into a queue without bound. Here nothing is read from
+//! the socket until the reader asks, so memory stays bounded and Redis's own output buffer, whose limit
+//! is the operator's, takes what does not fit.
+
+use std::{io, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
+};
+
+use crate::{
+    BusError, Endpoint,
+    endpoint::CONNECT_TIMEOUT,
+    resp::{self, Reply},
+    socket::{self, ByteStream},
+};
+
+/// How often Redis is pinged. The answer matters little: a PING that the network does not carry makes
+/// the socket fail (see `USER_TIMEOUT`).
+const PING_EVERY: Duration = Duration::from_secs(2);
+
+/// How long Redis may stay silent, whatever the socket says.
+///
+/// Long on purpose: a frozen Redis keeps the subscription and delivers once it goes on, while a
+/// connection given up here loses what was published until the next one is subscribed.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How much is read from the socket at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A read buffer that grew larger than this is not kept.
+const KEPT_BUFFER_BYTES: usize = 1 << 20;
+
+/// A subscribed connection.
+pub struct Subscription {
+    stream: Box<dyn ByteStream>,
+    buffer: BytesMut,
+    ping: Interval,
+    heard: Instant,
+    at: String,
+}
+
+impl Subscription {
+    /// Connects, logs in and subscribes to one channel; returns once Redis has confirmed.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`] when this takes longer than 3 s or the connection breaks;
+    /// [`BusError::Refused`] when Redis does not accept login or channel.
+    pub async fn open(endpoint: &Endpoint, channel: &str) -> Result<Self, BusError> {
+        let at = endpoint.at();
+        let opened = timeout(CONNECT_TIMEOUT, Self::handshake(endpoint, channel)).await;
+        opened.unwrap_or_else(|_| Err(BusError::timed_out(at, "subscribing took too long")))
+    }
+
+    async fn handshake(endpoint: &Endpoint, channel: &str) -> Result<Self, BusError> {
+        let at = endpoint.at();
+        let stream = socket::open(endpoint.addr())
+            .await
+            .map_err(|cause| BusError::io(at, cause))?;
+        let mut ping = interval(PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut subscription = Self {
+            stream,
+            buffer: BytesMut::with_capacity(READ_BYTES),
+            ping,
+            heard: Instant::now(),
+            at: at.to_owned(),
+        };
+        match endpoint.login() {
+            (Some(user), Some(password)) => {
+                subscription.command(&["AUTH", user, password]).await?;
+            }
+            (None, Some(password)) => subscription.command(&["AUTH", password]).await?,
+            (_, None) => {}
+        }
+        subscription.command(&["SUBSCRIBE", channel]).await?;
+        Ok(subscription)
+    }
+
+    /// Sends a command and waits for any answer but an error.
+    async fn command(&mut self, words: &[&str]) -> Result<(), BusError> {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let sent = self.stream.write_all(&command.get_packed_command()).await;
+        sent.map_err(|cause| BusError::io(&self.at, cause))?;
+        loop {
+            if let Some((reply, len)) = self.parse()? {
+                let answer = match reply {
+                    Reply::Error(text) => Err(refusal(&self.at, text)),
+                    Reply::Simple(_) | Reply::Array(_) => Ok(()),
+                };
+                self.buffer.advance(len);
+                return answer;
+            }
+            self.read().await?;
+        }
+    }
+
+    /// The payload of the next message.
+    ///
+    /// # Errors
+    /// [`BusError`] when the subscription has ended; open another one then.
+    ///
+    /// # Cancel safety
+    /// Safe: what was read stays in the buffer.
+    pub async fn next(&mut self) -> Result<Bytes, BusError> {
+        loop {
+            if let Some(payload) = self.next_buffered()? {
+                return Ok(payload);
+            }
+            tokio::select! {
+                // What has arrived comes first, so that a reader who paused finds no false silence.
+                biased;
+                read = Self::read_some(&mut self.stream, &mut self.buffer) => {
+                    let bytes = read.map_err(|cause| BusError::io(&self.at, cause))?;
+                    self.note_read(bytes)?;
+                }
+                _ = self.ping.tick() => self.ping().await?,
+            }
+        }
+    }
+
+    /// What is in the buffer already, without waiting. See [`Subscription::next`] for errors.
+    ///
+    /// # Errors
+    /// As [`Subscription::next`].
+    pub fn next_buffered(&mut self) -> Result<Option<Bytes>, BusError> {
+        while let Some((reply, len)) = self.parse()? {
+            let payload = match reply {
+                Reply::Array(items) => match *items.as_slice() {
+                    // Copied: a slice would keep the whole read buffer in memory.
+                    [b"message", _, payload] => Some(Bytes::copy_from_slice(payload)),
+                    _ => None,
+                },
+                Reply::Error(text) => return Err(refusal(&self.at, text)),
+                Reply::Simple(_) => None,
+            };
+            self.buffer.advance(len);
+            if payload.is_some() {
+                return Ok(payload);
+            }
+        }
+        Ok(None)
+    }
+
+    fn parse(&self) -> Result<Option<(Reply<'_>, usize)>, BusError> {
+        let wrong = |_| BusError::io(&self.at, io::Error::from(io::ErrorKind::InvalidData));
+        resp::parse(&self.buffer).map_err(wrong)
+    }
+
+    async fn read(&mut self) -> Result<(), BusError> {
+        let read = Self::read_some(&mut self.stream, &mut self.buffer).await;
+        let bytes = read.map_err(|cause| BusError::io(&self.at, cause))?;
+        self.note_read(bytes)
+    }
+
+    async fn read_some(stream: &mut dyn ByteStream, buffer: &mut BytesMut) -> io::Result<usize> {
+        if buffer.is_empty() && buffer.capacity() > KEPT_BUFFER_BYTES {
+            *buffer = BytesMut::new();
+        }
+        buffer.reserve(READ_BYTES);
+        stream.read_buf(buffer).await
+    }
+
+    fn note_read(&mut self, bytes: usize) -> Result<(), BusError> {
+        if bytes == 0 {
+            return Err(BusError::io(&self.at, io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    async fn ping(&mut self) -> Result<(), BusError> {
+        if self.heard.elapsed() > SILENCE_LIMIT {
+            return Err(BusError::timed_out(
+                &self.at,
+                "Redis was silent for too long",
+            ));
+        }
+        let sent = timeout(
+            CONNECT_TIMEOUT,
+            self.stream.write_all(b"*1\r\n$4\r\nPING\r\n"),
+        )
+        .await;
+        match sent {
+            Ok(sent) => sent.map_err(|cause| BusError::io(&self.at, cause)),
+            Err(_) => Err(BusError::timed_out(&self.at, "Redis takes no more data")),
+        }
+    }
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription")
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refusal(at: &str, text: &[u8]) -> BusError {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let (code, detail) = text.split_once(' ').unwrap_or((&text, ""));
+    let source = redis::make_extension_error(code.to_owned(), Some(detail.to_owned()));
+    BusError::Refused {
+        at: at.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,85 @@
+//! The one error answer of the REST APIs: `{"error":"…"}` with a status.
+
+use std::{any::Any, error::Error};
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tracing::error;
+use uuid::Uuid;
+
+use crate::telemetry::chain;
+
+/// An error as a client sees it. What is inside stays inside: see [`ApiError::internal`].
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    text: String,
+}
+
+impl ApiError {
+    /// An error with a status and a text for the client.
+    #[must_use]
+    pub fn new(status: StatusCode, text: String) -> Self {
+        Self { status, text }
+    }
+
+    /// 400, with what is wrong with the request.
+    #[must_use]
+    pub fn bad_request(why: &str) -> Self {
+        let text = format!("Provided data does not match requirements. Reason: {why}");
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 404 for a path that does not exist.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "There is nothing at this path.".to_owned(),
+        )
+    }
+
+    /// 405 for a path that exists, with another method.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let text = "This path does not take this method.".to_owned();
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, text)
+    }
+
+    /// 500 with a fresh reference; the cause is logged beside that reference and not told.
+    ///
+    /// `what` is a sentence of its own, such as `Failed to register consumer!`.
+    #[must_use]
+    pub fn internal(what: &str, cause: &(dyn Error + 'static)) -> Self {
+        Self::with_reference(what, &chain(cause))
+    }
+
+    /// The answer to a request whose handler panicked.
+    pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+        let cause = match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => match panic.downcast::<&str>() {
+                Ok(text) => (*text).to_owned(),
+                Err(_) => "a panic without text".to_owned(),
+            },
+        };
+        Self::with_reference("Failed to answer!", &cause).into_response()
+    }
+
+    fn with_reference(what: &str, cause: &str) -> Self {
+        let reference = Uuid::new_v4();
+        error!(%reference, cause, "{what}");
+        let text = format!("{what} Use Ref for details: {reference}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.text }))).into_response()
+    }
+}

@@ -1,0 +1,145 @@
+//! An HTTP/1.1 accept loop with the limits a network-facing server needs.
+//!
+//! `axum::serve` installs no timer and bounds neither connections nor headers, so that a client which
+//! sends its header byte by byte holds a connection for ever. Hyper's own builder has all of that.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{debug, error, warn};
+
+use crate::{api_error::ApiError, supervisor::Role};
+
+/// The most connections open at once; a further one waits in the system's backlog.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// How long a client may take to send a request's header, and how long an idle connection is kept.
+///
+/// Longer than [`crate::http_client::POOL_IDLE_TIMEOUT`], so that it is the client that closes first
+/// and never sends a request into a connection that is just being closed.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most header lines of a request.
+const MAX_HEADERS: usize = 64;
+
+/// The most bytes of a connection's read buffer, and so of a request's header.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long open connections may take to end after the server was cancelled.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Serves a router on a listener until cancelled.
+#[derive(Debug)]
+pub struct HttpServer {
+    listener: TcpListener,
+    router: Router,
+}
+
+impl HttpServer {
+    /// A server for `router`; unknown paths and methods are answered in JSON, a panic with 500.
+    #[must_use]
+    pub fn new(listener: TcpListener, router: Router) -> Self {
+        let router = router
+            .fallback(async || ApiError::not_found())
+            .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+            .layer(CatchPanicLayer::custom(ApiError::panicked));
+        Self { listener, router }
+    }
+
+    /// Accepts the next connection; errors of single connections are waited out.
+    async fn accept(&self, permits: &Arc<Semaphore>) -> Option<(TcpStream, Permit)> {
+        let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return Some((stream, permit)),
+                Err(cause) if is_of_one_connection(&cause) => {}
+                Err(cause) => {
+                    warn!(%cause, "cannot accept connections; trying again in 1 s");
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+type Permit = tokio::sync::OwnedSemaphorePermit;
+
+impl Role for HttpServer {
+    async fn run(&mut self, cancelled: CancellationToken) {
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = cancelled.cancelled() => break,
+                accepted = self.accept(&permits) => {
+                    let Some((stream, permit)) = accepted else { return };
+                    connections.spawn(serve(stream, permit, self.router.clone(), cancelled.clone()));
+                }
+                Some(ended) = connections.join_next() => note_end(ended),
+            }
+        }
+        let all_closed = async {
+            while let Some(ended) = connections.join_next().await {
+                note_end(ended);
+            }
+        };
+        if timeout(CLOSE_TIMEOUT, all_closed).await.is_err() {
+            warn!("some connections did not end in time and were cut");
+        }
+    }
+}
+
+/// Answers the requests of one connection; after cancellation only the one under way.
+async fn serve(stream: TcpStream, _: Permit, router: Router, cancelled: CancellationToken) {
+    if let Err(cause) = stream.set_nodelay(true) {
+        debug!(%cause, "cannot set TCP_NODELAY");
+    }
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_BUFFER_BYTES);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = cancelled.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(cause) = ended {
+        debug!(%cause, "a connection ended with an error");
+    }
+}
+
+fn note_end(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(cause) = ended {
+        error!(%cause, "the task of a connection ended unexpectedly");
+    }
+}
+
+/// Whether the error says nothing about the listener itself.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}

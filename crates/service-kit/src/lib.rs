@@ -1,0 +1,25 @@
+//! The plumbing every service needs and no service is about; it knows neither messages nor Redis.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | flags, environment, file and defaults, merged into one checked struct |
+//! | [`telemetry`] | log output as text or JSON |
+//! | [`supervisor`] | every task has a name and an owner that notices its end |
+//! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
+//! | [`backoff`] | exponential back-off with full jitter |
+//! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
+//! | [`http_server`] | an accept loop with the limits a network-facing server needs |
+//! | [`http_body`] | reading a JSON request body within bounds |
+//! | [`api_error`] | the one error answer of the REST APIs |
+//! | [`http_client`] | an HTTP client with the time-outs a service needs |
+
+pub mod api_error;
+pub mod backoff;
+pub mod http_body;
+pub mod http_client;
+pub mod http_server;
+pub mod occasionally;
+pub mod settings;
+pub mod shutdown;
+pub mod supervisor;
+pub mod telemetry;

@@ -1,0 +1,341 @@
+//! Flags, environment, file and defaults, merged into one checked struct.
+//!
+//! A service lists its [`Setting`]s once; flags, `--help`, environment names, the check for unknown
+//! keys and the defaults all come from that list. Precedence: flag, environment, file, default. Nothing
+//! is opened, bound or connected here, so a mistake is told before anything happens.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use clap::{Arg, ArgMatches, Command};
+use config::{Config, ConfigError, FileFormat, Map, Source, Value, ValueKind};
+use serde::de::DeserializeOwned;
+
+/// The flag that names another settings file.
+const FILE_FLAG: &str = "configFilePath";
+
+/// One thing an operator can set.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// `section.key` in the file; `APP__SECTION__KEY` in the environment.
+    pub key: &'static str,
+    /// The flag, without dashes.
+    pub flag: &'static str,
+    /// What `--help` calls the value, such as `PORT` or `SECONDS`.
+    pub value_name: &'static str,
+    /// The value when nothing else is given; `None` where the setting may be absent.
+    pub default: Option<&'static str>,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+    /// The heading it stands under in `--help`.
+    pub heading: &'static str,
+}
+
+/// A program and what can be set about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// The name of the binary; upper-cased, with underscores, the prefix of its environment.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The file that is read when no flag names another, relative to the working directory.
+    pub default_file: &'static str,
+    /// Everything that can be set.
+    pub settings: &'static [Setting],
+}
+
+/// Settings, and what is worth a warning once there is a log.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The merged settings.
+    pub settings: T,
+    /// Sentences for the log.
+    pub warnings: Vec<String>,
+}
+
+/// Settings that cannot be used. Every text names the key and where its value comes from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The command line is wrong, or asks for `--help` or `--version`.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// A file named by flag does not exist.
+    #[error("settings file `{path}`, named by --{FILE_FLAG}, does not exist")]
+    NoFile {
+        /// The file that was named.
+        path: String,
+    },
+    /// A file exists but cannot be read as INI.
+    #[error("cannot read settings file `{path}`")]
+    BadFile {
+        /// The file that was read.
+        path: String,
+        /// What is wrong with it.
+        source: ConfigError,
+    },
+    /// A key that means nothing here.
+    #[error("unknown key `{key}` in {origin}{hint}")]
+    UnknownKey {
+        /// The key as given.
+        key: String,
+        /// Where it was given.
+        origin: String,
+        /// The nearest known key, as a sentence.
+        hint: String,
+    },
+    /// A value of the wrong kind, or out of its range.
+    #[error("bad value from {origin}: {source}")]
+    BadValue {
+        /// Where the value was given.
+        origin: String,
+        /// Key, value and what was expected.
+        source: ConfigError,
+    },
+}
+
+impl Program {
+    /// The command line as `clap` knows it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let file_help = format!("Settings file (INI) [default: {}]", self.default_file);
+        let file = Arg::new(FILE_FLAG)
+            .long(FILE_FLAG)
+            .value_name("PATH")
+            .help(file_help)
+            .help_heading("General");
+        let args = self.settings.iter().map(|setting| self.arg(setting));
+        Command::new(self.name)
+            .about(self.about)
+            .version(self.version)
+            .after_help("Precedence: flag, environment, settings file, default.")
+            .arg(file)
+            .args(args)
+    }
+
+    fn arg(&self, setting: &Setting) -> Arg {
+        let default = setting
+            .default
+            .map(|value| format!("[default: {value}] "))
+            .unwrap_or_default();
+        let help = format!(
+            "{} {default}[env: {}]",
+            setting.help,
+            self.env_name(setting)
+        );
+        Arg::new(setting.key)
+            .long(setting.flag)
+            .value_name(setting.value_name)
+            .help(help)
+            .help_heading(setting.heading)
+    }
+
+    fn env_name(&self, setting: &Setting) -> String {
+        format!(
+            "{}{}",
+            self.env_prefix(),
+            setting.key.replace('.', "__").to_uppercase()
+        )
+    }
+
+    fn env_prefix(&self) -> String {
+        format!("{}__", self.name.replace('-', "_").to_uppercase())
+    }
+
+    /// Reads the command line, the environment and the file, and merges them.
+    ///
+    /// `args` starts with the program's name; `environment` is usually [`std::env::vars_os`].
+    ///
+    /// # Errors
+    /// Every variant of [`SettingsError`].
+    pub fn load<T: DeserializeOwned>(
+        &self,
+        args: impl IntoIterator<Item = OsString>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded<T>, SettingsError> {
+        let matches = self.command().try_get_matches_from(args)?;
+        let mut warnings = Vec::new();
+        let mut merged = Merged::default();
+        for setting in self.settings {
+            if let Some(value) = setting.default {
+                merged.set(setting.key, value.to_owned(), "the defaults".to_owned());
+            }
+        }
+        self.add_file(&matches, &mut merged, &mut warnings)?;
+        self.add_environment(environment, &mut merged)?;
+        self.add_flags(&matches, &mut merged);
+        merged.drop_empty(self.settings);
+        let settings = Config::builder()
+            .add_source(merged.clone())
+            .build()
+            .and_then(Config::try_deserialize)
+            .map_err(|source| SettingsError::BadValue {
+                origin: merged.origin_of(&source),
+                source,
+            })?;
+        Ok(Loaded { settings, warnings })
+    }
+
+    fn add_file(
+        &self,
+        matches: &ArgMatches,
+        merged: &mut Merged,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), SettingsError> {
+        let named = matches.get_one::<String>(FILE_FLAG);
+        let path = PathBuf::from(named.map_or(self.default_file, String::as_str));
+        if !path.exists() {
+            let path = path.display().to_string();
+            if named.is_some() {
+                return Err(SettingsError::NoFile { path });
+            }
+            warnings.push(format!("no settings file at {path}; defaults apply"));
+            return Ok(());
+        }
+        let origin = format!("the file {}", path.display());
+        for (key, value) in read_ini(&path)? {
+            // Python's configparser, which the original used, does not mind the case of keys.
+            let key = key.to_lowercase();
+            merged.set(self.known(&key, &origin)?, value, origin.clone());
+        }
+        Ok(())
+    }
+
+    fn add_environment(
+        &self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        merged: &mut Merged,
+    ) -> Result<(), SettingsError> {
+        let prefix = self.env_prefix();
+        for (name, value) in environment {
+            let name = name.to_string_lossy().into_owned();
+            let Some(rest) = name.strip_prefix(&prefix) else {
+                continue;
+            };
+            let key = rest.to_lowercase().replace("__", ".");
+            let origin = format!("the environment variable {name}");
+            let known = self.known(&key, &origin)?;
+            merged.set(known, value.to_string_lossy().into_owned(), origin);
+        }
+        Ok(())
+    }
+
+    fn add_flags(&self, matches: &ArgMatches, merged: &mut Merged) {
+        for setting in self.settings {
+            if let Some(value) = matches.get_one::<String>(setting.key) {
+                merged.set(
+                    setting.key,
+                    value.clone(),
+                    format!("the flag --{}", setting.flag),
+                );
+            }
+        }
+    }
+
+    /// The key as listed, or an error that suggests the nearest one.
+    fn known(&self, key: &str, origin: &str) -> Result<&'static str, SettingsError> {
+        let found = self.settings.iter().find(|setting| setting.key == key);
+        found.map(|setting| setting.key).ok_or_else(|| {
+            let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+            let near = self.settings.iter().find(|setting| {
+                last(setting.key) == last(key)
+                    || setting.key.replace(['.', '_'], "") == key.replace(['.', '_'], "")
+            });
+            SettingsError::UnknownKey {
+                key: key.to_owned(),
+                origin: origin.to_owned(),
+                hint: near
+                    .map(|near| format!("; did you mean `{}`?", near.key))
+                    .unwrap_or_default(),
+            }
+        })
+    }
+}
+
+/// The `section.key = value` pairs of an INI file.
+fn read_ini(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
+    let bad_file = |source| SettingsError::BadFile {
+        path: path.display().to_string(),
+        source,
+    };
+    let file = config::File::from(path.to_owned()).format(FileFormat::Ini);
+    let mut pairs = Vec::new();
+    for (section, value) in file.collect().map_err(bad_file)? {
+        match value.kind {
+            ValueKind::Table(table) => {
+                for (key, value) in table {
+                    let value = value.into_string().map_err(bad_file)?;
+                    pairs.push((format!("{section}.{key}"), value));
+                }
+            }
+            _ => pairs.push((section, value.into_string().map_err(bad_file)?)),
+        }
+    }
+    Ok(pairs)
+}
+
+/// The winning value of each key with its origin, as a source for [`Config`].
+#[derive(Clone, Default)]
+struct Merged(BTreeMap<&'static str, (String, String)>);
+
+impl Merged {
+    fn set(&mut self, key: &'static str, value: String, origin: String) {
+        self.0.insert(key, (value, origin));
+    }
+
+    /// Where the value that an error speaks of was given.
+    fn origin_of(&self, error: &ConfigError) -> String {
+        let key = match error {
+            ConfigError::Type { key, .. } | ConfigError::At { key, .. } => key.as_deref(),
+            _ => None,
+        };
+        let found = key.and_then(|key| self.0.get(key));
+        found.map_or_else(
+            || "an unknown place".to_owned(),
+            |(_, origin)| origin.clone(),
+        )
+    }
+
+    /// An empty value for something that may be absent means that it is absent.
+    fn drop_empty(&mut self, settings: &[Setting]) {
+        for setting in settings.iter().filter(|setting| setting.default.is_none()) {
+            if self
+                .0
+                .get(setting.key)
+                .is_some_and(|(value, _)| value.is_empty())
+            {
+                self.0.remove(setting.key);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Merged {
+    /// Shows the keys only: values may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Source for Merged {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let pairs = self.0.iter().map(|(key, (value, origin))| {
+            let value = Value::new(Some(origin), ValueKind::String(value.clone()));
+            ((*key).to_owned(), value)
+        });
+        Ok(pairs.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

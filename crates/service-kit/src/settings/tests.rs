@@ -1,0 +1,160 @@
+use std::io::Write;
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+struct Sample {
+    redis: Redis,
+}
+
+#[derive(Debug, Deserialize)]
+struct Redis {
+    host: String,
+    port: u16,
+    url: Option<String>,
+}
+
+const PROGRAM: Program = Program {
+    name: "sample-app",
+    about: "A sample.",
+    version: "1",
+    default_file: "no/such/file.properties",
+    settings: &[
+        setting("redis.host", "redisServerHost", Some("127.0.0.1")),
+        setting("redis.port", "redisServerPort", Some("6379")),
+        setting("redis.url", "redisUrl", None),
+    ],
+};
+
+const fn setting(key: &'static str, flag: &'static str, default: Option<&'static str>) -> Setting {
+    Setting {
+        key,
+        flag,
+        value_name: "VALUE",
+        default,
+        help: "Sets it.",
+        heading: "Redis",
+    }
+}
+
+fn load(args: &[&str], environment: &[(&str, &str)]) -> Result<Loaded<Sample>, SettingsError> {
+    let args = ["sample-app"].iter().chain(args).map(OsString::from);
+    let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+    PROGRAM.load(args, environment.iter().map(pair))
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn path(file: &tempfile::NamedTempFile) -> &str {
+    file.path().to_str().unwrap()
+}
+
+#[test]
+fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+    let file = file("[redis]\nhost = from-file\nPort = 1\nurl =\n");
+    let from_file = load(&["--configFilePath", path(&file)], &[])
+        .unwrap()
+        .settings
+        .redis;
+    assert_eq!((from_file.host.as_str(), from_file.port), ("from-file", 1));
+    assert_eq!(from_file.url, None);
+
+    let environment = [
+        ("SAMPLE_APP__REDIS__HOST", "from-env"),
+        ("SAMPLE_APP__REDIS__PORT", "2"),
+    ];
+    let from_env = load(&["--configFilePath", path(&file)], &environment)
+        .unwrap()
+        .settings
+        .redis;
+    assert_eq!((from_env.host.as_str(), from_env.port), ("from-env", 2));
+
+    let flags = [
+        "--configFilePath",
+        path(&file),
+        "--redisServerHost",
+        "from-flag",
+    ];
+    let from_flag = load(&flags, &environment).unwrap().settings.redis;
+    assert_eq!((from_flag.host.as_str(), from_flag.port), ("from-flag", 2));
+
+    let default = load(&[], &[]).unwrap().settings.redis;
+    assert_eq!((default.host.as_str(), default.port), ("127.0.0.1", 6379));
+}
+
+#[test]
+fn an_absent_default_file_is_a_warning_and_an_absent_named_file_an_error() {
+    let warnings = load(&[], &[]).unwrap().warnings;
+    assert!(
+        warnings[0].contains("no/such/file.properties"),
+        "{warnings:?}"
+    );
+    let error = load(&["--configFilePath", "no/such/other"], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no/such/other") && error.contains("--configFilePath"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_source() {
+    let file = file("[redis]\nhots = x\n");
+    let error = load(&["--configFilePath", path(&file)], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`redis.hots`") && error.contains(path(&file)),
+        "{error}"
+    );
+    let error = load(&[], &[("SAMPLE_APP__HOST", "x")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`host`") && error.contains("SAMPLE_APP__HOST"),
+        "{error}"
+    );
+    assert!(error.contains("did you mean `redis.host`?"), "{error}");
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_key_and_source() {
+    let file = file("[redis]\nport = many\n");
+    let error = load(&["--configFilePath", path(&file)], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("redis.port") && error.contains(path(&file)),
+        "{error}"
+    );
+    let error = load(&["--redisServerPort", "70000"], &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("redis.port") && error.contains("--redisServerPort"),
+        "{error}"
+    );
+    let error = load(&[], &[("SAMPLE_APP__REDIS__PORT", "-1")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("redis.port") && error.contains("SAMPLE_APP__REDIS__PORT"),
+        "{error}"
+    );
+}
+
+#[test]
+fn help_names_default_and_environment_of_every_setting() {
+    let help = PROGRAM.command().render_long_help().to_string();
+    for setting in PROGRAM.settings {
+        assert!(help.contains(&format!("--{} ", setting.flag)), "{help}");
+        assert!(help.contains(&PROGRAM.env_name(setting)), "{help}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Log output: text for people, JSON for machines.
+
+use std::io::IsTerminal;
+
+use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line an event, coloured on a terminal.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// Settings of the section `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// How the lines look.
+    pub format: LogFormat,
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`) or `tracing-subscriber` directives.
+    pub level: String,
+}
+
+/// Log output that could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TelemetryError {
+    /// `log.level` is neither a level nor directives.
+    #[error("bad value `{level}` for key `log.level`: expected error, warn, info, debug or trace")]
+    BadLevel {
+        /// What was given.
+        level: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Something else in this process logs already.
+    #[error("cannot set up log output")]
+    AlreadySet(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sends log lines to standard output from here on.
+///
+/// # Errors
+/// [`TelemetryError::BadLevel`] for a level that cannot be read; [`TelemetryError::AlreadySet`] when
+/// called twice in a process.
+pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
+    let filter =
+        EnvFilter::try_new(&settings.level).map_err(|source| TelemetryError::BadLevel {
+            level: settings.level.clone(),
+            source,
+        })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match settings.format {
+        LogFormat::Text => {
+            let colours = std::io::stdout().is_terminal();
+            let layer = fmt::layer().with_target(false).with_ansi(colours);
+            registry.with(layer).try_init()?;
+        }
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_target(false);
+            registry.with(layer).try_init()?;
+        }
+    }
+    Ok(())
+}
+
+/// An error with the whole chain of its causes, for a log field.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
