@@ -1,1 +1,34 @@
-//! x
+//! A private Redis and the services as real processes on this machine, for tests and tools.
+//!
+//! Nothing of this ships. Errors are `anyhow`: who uses this crate shows them and stops, nobody
+//! branches on them. Every process started here ends when its value is dropped.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`redis_server`] | finds the Redis server on this machine, or installs it |
+//! | [`private_redis`] | [`PrivateRedis`]: an empty Redis on a free port, that can be killed and frozen |
+//! | [`binaries`] | [`Binaries`]: builds the services and knows where they are |
+//! | [`service`] | [`Service`]: one running service, its log, its address, its end |
+//! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
+//! | [`usage`] | memory and CPU time of a process |
+//! | [`deadline`] | waiting for a condition, but not for ever |
+//! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
+
+pub mod binaries;
+pub mod deadline;
+pub mod log_lines;
+pub mod private_redis;
+pub mod redis_server;
+pub mod service;
+pub mod stack;
+pub mod usage;
+
+pub use binaries::{Binaries, Profile};
+pub use deadline::wait_until;
+pub use log_lines::LogLines;
+pub use nix::sys::signal::Signal;
+pub use private_redis::PrivateRedis;
+pub use redis;
+pub use redis_server::RedisServer;
+pub use service::Service;
+pub use stack::{Stack, StackOptions};

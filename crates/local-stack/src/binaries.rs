@@ -1,0 +1,132 @@
+//! Builds the services and knows where they are.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::OnceCell;
+
+const GROUP: &str = "consumer-group-app";
+const CONSUMER: &str = "consumer-app";
+const PUBLISHER: &str = "publisher";
+
+/// How the compiler optimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build, slow to run.
+    Dev,
+    /// Slow to build, quick to run: the one to measure.
+    Release,
+}
+
+/// The programs of this workspace, built.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    /// The program `consumer-group-app`.
+    pub group: PathBuf,
+    /// The program `consumer-app`.
+    pub consumer: PathBuf,
+    /// The program `publisher`.
+    pub publisher: PathBuf,
+}
+
+impl Binaries {
+    /// Builds them, once in a process for each profile; Cargo's progress goes to standard error.
+    ///
+    /// # Errors
+    /// When Cargo cannot be run or the build fails.
+    pub async fn build(profile: Profile) -> Result<&'static Self> {
+        static DEV: OnceCell<Binaries> = OnceCell::const_new();
+        static RELEASE: OnceCell<Binaries> = OnceCell::const_new();
+        let cell = match profile {
+            Profile::Dev => &DEV,
+            Profile::Release => &RELEASE,
+        };
+        cell.get_or_try_init(async || {
+            tokio::task::spawn_blocking(move || build(profile))
+                .await
+                .context("the build was cut off")?
+        })
+        .await
+    }
+}
+
+/// The directory of the workspace this crate was built in.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    crates.and_then(Path::parent).unwrap_or(Path::new("."))
+}
+
+/// The Cargo that runs us, or the one in `PATH`.
+#[must_use]
+pub fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(workspace());
+    command
+}
+
+fn build(profile: Profile) -> Result<Binaries> {
+    let mut command = cargo();
+    command.args([
+        "build",
+        "--quiet",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    for name in [GROUP, CONSUMER, PUBLISHER] {
+        command.args(["--bin", name]);
+    }
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo build failed ({})", output.status);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(Binaries {
+        group: executable(&text, GROUP)?,
+        consumer: executable(&text, CONSUMER)?,
+        publisher: executable(&text, PUBLISHER)?,
+    })
+}
+
+/// Where Cargo says it put a program; it also says so of one that was up to date.
+fn executable(cargo_messages: &str, name: &str) -> Result<PathBuf> {
+    cargo_messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo did not say where it put {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_program_is_read_from_what_cargo_says() {
+        let text = r#"
+            {"reason":"compiler-artifact","target":{"name":"publisher"},"executable":null}
+            {"reason":"compiler-artifact","target":{"name":"consumer-app"},"executable":"/t/c"}
+            {"reason":"compiler-artifact","target":{"name":"publisher"},"executable":"/t/p"}
+            {"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(text, PUBLISHER).unwrap(), Path::new("/t/p"));
+        assert!(executable(text, GROUP).is_err());
+    }
+
+    #[test]
+    fn the_workspace_is_where_its_manifest_is() {
+        let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[workspace]"));
+    }
+}
