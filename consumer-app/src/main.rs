@@ -1,2 +1,22 @@
-//! x
-fn main() {}
+//! consumer-app: a worker of the consumer group with a sample processor.
+//!
+//! All it does stands in `consumer-kit`; start there to write a worker of your own.
+
+mod sample_processor;
+mod settings;
+
+use std::process::ExitCode;
+
+use consumer_kit::{Consumer, ConsumerSettings};
+use sample_processor::SampleProcessor;
+use service_kit::program;
+use settings::{PROGRAM, SampleSettings};
+
+fn main() -> ExitCode {
+    program::start(&PROGRAM, async |loaded| {
+        let settings: ConsumerSettings = loaded.read()?;
+        let sample: SampleSettings = loaded.read()?;
+        let processor = SampleProcessor::new(sample.processing_delay());
+        Consumer::bind(settings, processor).await?.run().await
+    })
+}

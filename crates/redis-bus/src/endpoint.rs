@@ -62,12 +62,12 @@ impl Endpoint {
     /// [`BusError::BadUrl`] for a URL that is none.
     pub fn new(settings: &RedisSettings) -> Result<Self, BusError> {
         let info = match settings.url.as_deref() {
-            Some(url) => url.into_connection_info().map_err(|_| {
+            Some(url) => url.into_connection_info().map_err(|_may_quote_the_url| {
                 BusError::BadUrl("expected redis://, rediss:// or unix:, as in redis://host:6379/0")
             })?,
             None => (settings.host.as_str(), settings.port)
                 .into_connection_info()
-                .map_err(|_| BusError::BadUrl("host and port do not name a server"))?,
+                .map_err(|_no_detail| BusError::BadUrl("host and port do not name a server"))?,
         };
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(5))

@@ -103,8 +103,8 @@ fn number(digits: &[u8]) -> Result<Option<usize>, Unexpected> {
     if digits == b"-1" {
         return Ok(None);
     }
-    let text = std::str::from_utf8(digits).map_err(|_| Unexpected)?;
-    text.parse().map(Some).map_err(|_| Unexpected)
+    let text = std::str::from_utf8(digits).or(Err(Unexpected))?;
+    text.parse().map(Some).or(Err(Unexpected))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | flags, environment, file and defaults, merged into one checked struct |
+//! | [`program`] | what every `main` does around its service |
 //! | [`telemetry`] | log output as text or JSON |
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
 //! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
@@ -19,6 +20,7 @@ pub mod http_body;
 pub mod http_client;
 pub mod http_server;
 pub mod occasionally;
+pub mod program;
 pub mod settings;
 pub mod shutdown;
 pub mod supervisor;

@@ -15,6 +15,8 @@ use clap::{Arg, ArgMatches, Command};
 use config::{Config, ConfigError, FileFormat, Map, Source, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
+use crate::telemetry::TelemetryError;
+
 /// The flag that names another settings file.
 const FILE_FLAG: &str = "configFilePath";
 
@@ -46,17 +48,39 @@ pub struct Program {
     pub version: &'static str,
     /// The file that is read when no flag names another, relative to the working directory.
     pub default_file: &'static str,
-    /// Everything that can be set.
-    pub settings: &'static [Setting],
+    /// Everything that can be set, in one or more lists.
+    pub settings: &'static [&'static [Setting]],
 }
 
-/// Settings, and what is worth a warning once there is a log.
+/// Merged settings, and what is worth a warning once there is a log.
 #[derive(Debug)]
-pub struct Loaded<T> {
-    /// The merged settings.
-    pub settings: T,
+pub struct Loaded {
+    merged: Merged,
+    warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// The settings as a type: its fields are the sections, theirs the keys.
+    ///
+    /// May be called for several types that each want some of the sections.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for a value of the wrong kind or out of its range.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
+        let config = Config::builder().add_source(self.merged.clone()).build();
+        config
+            .and_then(Config::try_deserialize)
+            .map_err(|source| SettingsError::BadValue {
+                origin: self.merged.origin_of(&source),
+                source,
+            })
+    }
+
     /// Sentences for the log.
-    pub warnings: Vec<String>,
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
 }
 
 /// Settings that cannot be used. Every text names the key and where its value comes from.
@@ -90,6 +114,9 @@ pub enum SettingsError {
         /// The nearest known key, as a sentence.
         hint: String,
     },
+    /// A value of `[log]` that telemetry cannot use.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// A value of the wrong kind, or out of its range.
     #[error("bad value from {origin}: {source}")]
     BadValue {
@@ -110,7 +137,7 @@ impl Program {
             .value_name("PATH")
             .help(file_help)
             .help_heading("General");
-        let args = self.settings.iter().map(|setting| self.arg(setting));
+        let args = self.settings().map(|setting| self.arg(setting));
         Command::new(self.name)
             .about(self.about)
             .version(self.version)
@@ -154,15 +181,15 @@ impl Program {
     ///
     /// # Errors
     /// Every variant of [`SettingsError`].
-    pub fn load<T: DeserializeOwned>(
+    pub fn load(
         &self,
         args: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Loaded<T>, SettingsError> {
+    ) -> Result<Loaded, SettingsError> {
         let matches = self.command().try_get_matches_from(args)?;
         let mut warnings = Vec::new();
         let mut merged = Merged::default();
-        for setting in self.settings {
+        for setting in self.settings() {
             if let Some(value) = setting.default {
                 merged.set(setting.key, value.to_owned(), "the defaults".to_owned());
             }
@@ -170,16 +197,47 @@ impl Program {
         self.add_file(&matches, &mut merged, &mut warnings)?;
         self.add_environment(environment, &mut merged)?;
         self.add_flags(&matches, &mut merged);
-        merged.drop_empty(self.settings);
-        let settings = Config::builder()
-            .add_source(merged.clone())
-            .build()
-            .and_then(Config::try_deserialize)
-            .map_err(|source| SettingsError::BadValue {
-                origin: merged.origin_of(&source),
-                source,
-            })?;
-        Ok(Loaded { settings, warnings })
+        merged.drop_empty(self.settings());
+        Ok(Loaded { merged, warnings })
+    }
+
+    /// Everything that can be set.
+    pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
+        self.settings.iter().flat_map(|list| list.iter())
+    }
+
+    /// Checks that a settings file names every setting with its default, and nothing else; for the
+    /// test that keeps the file a program ships with true.
+    ///
+    /// # Errors
+    /// The differences, or why the file cannot be read.
+    pub fn check_shipped_file(&self, path: &Path) -> Result<(), String> {
+        let shipped: BTreeMap<_, _> = read_ini(path)
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .collect();
+        let defaults: BTreeMap<_, _> = self
+            .settings()
+            .map(|setting| {
+                (
+                    setting.key.to_owned(),
+                    setting.default.unwrap_or_default().to_owned(),
+                )
+            })
+            .collect();
+        if shipped == defaults {
+            return Ok(());
+        }
+        let differences = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
+            let only = a.iter().filter(|(key, value)| b.get(*key) != Some(*value));
+            only.map(|(key, value)| format!("{key} = {value}"))
+                .collect::<Vec<_>>()
+        };
+        let (missing, extra) = (
+            differences(&defaults, &shipped),
+            differences(&shipped, &defaults),
+        );
+        Err(format!("missing: {missing:?}; extra: {extra:?}"))
     }
 
     fn add_file(
@@ -227,7 +285,7 @@ impl Program {
     }
 
     fn add_flags(&self, matches: &ArgMatches, merged: &mut Merged) {
-        for setting in self.settings {
+        for setting in self.settings() {
             if let Some(value) = matches.get_one::<String>(setting.key) {
                 merged.set(
                     setting.key,
@@ -240,10 +298,10 @@ impl Program {
 
     /// The key as listed, or an error that suggests the nearest one.
     fn known(&self, key: &str, origin: &str) -> Result<&'static str, SettingsError> {
-        let found = self.settings.iter().find(|setting| setting.key == key);
+        let found = self.settings().find(|setting| setting.key == key);
         found.map(|setting| setting.key).ok_or_else(|| {
             let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-            let near = self.settings.iter().find(|setting| {
+            let near = self.settings().find(|setting| {
                 last(setting.key) == last(key)
                     || setting.key.replace(['.', '_'], "") == key.replace(['.', '_'], "")
             });
@@ -303,8 +361,8 @@ impl Merged {
     }
 
     /// An empty value for something that may be absent means that it is absent.
-    fn drop_empty(&mut self, settings: &[Setting]) {
-        for setting in settings.iter().filter(|setting| setting.default.is_none()) {
+    fn drop_empty(&mut self, settings: impl Iterator<Item = &'static Setting>) {
+        for setting in settings.filter(|setting| setting.default.is_none()) {
             if self
                 .0
                 .get(setting.key)

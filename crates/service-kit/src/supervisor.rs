@@ -17,7 +17,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
@@ -61,11 +61,16 @@ impl Supervisor {
         }
     }
 
-    /// Runs a role until `cancelled`.
-    pub fn spawn(&self, name: impl Into<String>, cancelled: CancellationToken, role: impl Role) {
+    /// Runs a role until `cancelled`. The handle tells when it has ended and need not be kept.
+    pub fn spawn(
+        &self,
+        name: impl Into<String>,
+        cancelled: CancellationToken,
+        role: impl Role,
+    ) -> JoinHandle<()> {
         let (name, supervisor) = (name.into(), self.clone());
         self.tasks
-            .spawn(supervisor.watch_over(name, cancelled, role));
+            .spawn(supervisor.watch_over(name, cancelled, role))
     }
 
     async fn watch_over(self, name: String, cancelled: CancellationToken, mut role: impl Role) {

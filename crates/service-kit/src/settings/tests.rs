@@ -21,11 +21,11 @@ const PROGRAM: Program = Program {
     about: "A sample.",
     version: "1",
     default_file: "no/such/file.properties",
-    settings: &[
+    settings: &[&[
         setting("redis.host", "redisServerHost", Some("127.0.0.1")),
         setting("redis.port", "redisServerPort", Some("6379")),
         setting("redis.url", "redisUrl", None),
-    ],
+    ]],
 };
 
 const fn setting(key: &'static str, flag: &'static str, default: Option<&'static str>) -> Setting {
@@ -39,10 +39,11 @@ const fn setting(key: &'static str, flag: &'static str, default: Option<&'static
     }
 }
 
-fn load(args: &[&str], environment: &[(&str, &str)]) -> Result<Loaded<Sample>, SettingsError> {
+fn load(args: &[&str], environment: &[(&str, &str)]) -> Result<Redis, SettingsError> {
     let args = ["sample-app"].iter().chain(args).map(OsString::from);
     let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
-    PROGRAM.load(args, environment.iter().map(pair))
+    let sample: Sample = PROGRAM.load(args, environment.iter().map(pair))?.read()?;
+    Ok(sample.redis)
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
@@ -58,10 +59,7 @@ fn path(file: &tempfile::NamedTempFile) -> &str {
 #[test]
 fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let file = file("[redis]\nhost = from-file\nPort = 1\nurl =\n");
-    let from_file = load(&["--configFilePath", path(&file)], &[])
-        .unwrap()
-        .settings
-        .redis;
+    let from_file = load(&["--configFilePath", path(&file)], &[]).unwrap();
     assert_eq!((from_file.host.as_str(), from_file.port), ("from-file", 1));
     assert_eq!(from_file.url, None);
 
@@ -69,10 +67,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         ("SAMPLE_APP__REDIS__HOST", "from-env"),
         ("SAMPLE_APP__REDIS__PORT", "2"),
     ];
-    let from_env = load(&["--configFilePath", path(&file)], &environment)
-        .unwrap()
-        .settings
-        .redis;
+    let from_env = load(&["--configFilePath", path(&file)], &environment).unwrap();
     assert_eq!((from_env.host.as_str(), from_env.port), ("from-env", 2));
 
     let flags = [
@@ -81,20 +76,17 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         "--redisServerHost",
         "from-flag",
     ];
-    let from_flag = load(&flags, &environment).unwrap().settings.redis;
+    let from_flag = load(&flags, &environment).unwrap();
     assert_eq!((from_flag.host.as_str(), from_flag.port), ("from-flag", 2));
 
-    let default = load(&[], &[]).unwrap().settings.redis;
+    let default = load(&[], &[]).unwrap();
     assert_eq!((default.host.as_str(), default.port), ("127.0.0.1", 6379));
 }
 
 #[test]
 fn an_absent_default_file_is_a_warning_and_an_absent_named_file_an_error() {
-    let warnings = load(&[], &[]).unwrap().warnings;
-    assert!(
-        warnings[0].contains("no/such/file.properties"),
-        "{warnings:?}"
-    );
+    let loaded = PROGRAM.load(["sample-app".into()], []).unwrap();
+    assert!(loaded.warnings()[0].contains("no/such/file.properties"));
     let error = load(&["--configFilePath", "no/such/other"], &[])
         .unwrap_err()
         .to_string();
@@ -153,7 +145,7 @@ fn a_bad_value_is_named_with_its_key_and_source() {
 #[test]
 fn help_names_default_and_environment_of_every_setting() {
     let help = PROGRAM.command().render_long_help().to_string();
-    for setting in PROGRAM.settings {
+    for setting in PROGRAM.settings() {
         assert!(help.contains(&format!("--{} ", setting.flag)), "{help}");
         assert!(help.contains(&PROGRAM.env_name(setting)), "{help}");
     }

@@ -1,0 +1,68 @@
+//! What can be set about consumer-app beyond what every consumer has.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use service_kit::settings::{Program, Setting};
+
+/// The program and all its settings.
+pub(crate) const PROGRAM: Program = Program {
+    name: "consumer-app",
+    about: "A worker of the consumer group: takes messages over HTTP, adds a random property, and \
+            writes them to the stream of processed messages.",
+    version: env!("CARGO_PKG_VERSION"),
+    default_file: "config/consumer-app.properties",
+    settings: &[consumer_kit::SETTINGS, SAMPLE_SETTINGS],
+};
+
+const SAMPLE_SETTINGS: &[Setting] = &[Setting {
+    key: "sample.processing_delay_ms",
+    flag: "processingDelayMs",
+    value_name: "MILLISECONDS",
+    default: Some("0"),
+    help: "How long the sample processor takes for a message, to simulate real work",
+    heading: "Processing",
+}];
+
+/// The sections only this program reads.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SampleSettings {
+    sample: Sample,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sample {
+    processing_delay_ms: u64,
+}
+
+impl SampleSettings {
+    pub(crate) fn processing_delay(&self) -> Duration {
+        Duration::from_millis(self.sample.processing_delay_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use consumer_kit::ConsumerSettings;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_names_every_setting_with_its_default() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/consumer-app.properties");
+        PROGRAM.check_shipped_file(&file).unwrap();
+    }
+
+    #[test]
+    fn the_defaults_are_usable() {
+        let loaded = PROGRAM.load(["consumer-app".into()], []).unwrap();
+        let settings: ConsumerSettings = loaded.read().unwrap();
+        assert_eq!(settings.rest_api.port, 5001);
+        assert_eq!(
+            loaded.read::<SampleSettings>().unwrap().processing_delay(),
+            Duration::ZERO
+        );
+    }
+}

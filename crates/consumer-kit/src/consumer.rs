@@ -1,0 +1,205 @@
+//! The composition of a consumer: what is started, and how it ends.
+
+use std::{net::IpAddr, sync::Arc};
+
+use anyhow::Context;
+use protocol::ConsumerId;
+use redis_bus::{Connection, Endpoint, commit::ProcessedStream};
+use service_kit::{
+    http_server::HttpServer, shutdown::Signals, supervisor::Supervisor, telemetry::chain,
+};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    ConsumerSettings, Processor,
+    group_client::GroupClient,
+    http::{self, Admission, AppState},
+    processor::Processing,
+    registrar::Registrar,
+    sink::Sink,
+};
+
+/// A consumer that listens already and answers once it is run.
+#[derive(Debug)]
+pub struct Consumer<P> {
+    settings: ConsumerSettings,
+    processor: P,
+    endpoint: Endpoint,
+    listener: TcpListener,
+    id: ConsumerId,
+}
+
+impl<P: Processor> Consumer<P> {
+    /// Checks the settings and binds the REST API's address.
+    ///
+    /// # Errors
+    /// When a setting cannot be used or the address cannot be bound.
+    pub async fn bind(settings: ConsumerSettings, processor: P) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::new(&settings.redis)?;
+        let (host, port) = (settings.rest_api.host.as_str(), settings.rest_api.port);
+        let listener = TcpListener::bind((host, port)).await.with_context(|| {
+            format!("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")
+        })?;
+        let bound = listener
+            .local_addr()
+            .context("the listener has no address")?
+            .port();
+        let id = consumer_id(&settings, bound)?;
+        Ok(Self {
+            settings,
+            processor,
+            endpoint,
+            listener,
+            id,
+        })
+    }
+
+    /// What the group knows the consumer by.
+    pub fn id(&self) -> &ConsumerId {
+        &self.id
+    }
+
+    /// Works until SIGTERM or SIGINT, then finishes what is under way. A second signal ends at once.
+    ///
+    /// # Errors
+    /// When a background task kept failing, or after a second signal.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let grace = self.settings.service.shutdown_grace();
+        let mut running = self.start().await?;
+        let admission = running.admission.clone();
+        let failed_task = tokio::select! {
+            signal = signals.next() => {
+                info!(signal, grace_seconds = grace.as_secs(), "shutting down");
+                None
+            }
+            task = running.supervisor.gave_up() => Some(task),
+        };
+        tokio::select! {
+            ended = timeout(grace, running.drain()) => match ended {
+                Ok(()) => info!("all work is finished; goodbye"),
+                Err(_) => {
+                    let left = admission.under_way();
+                    warn!(left, "the grace period is over; the group delivers the rest elsewhere");
+                }
+            },
+            signal = signals.next() => anyhow::bail!("{signal} again: ended at once"),
+        }
+        match failed_task {
+            Some(task) => anyhow::bail!("the task `{task}` kept failing; the process gives up"),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts every role; the consumer answers before it registers.
+    async fn start(self) -> anyhow::Result<Running> {
+        let Self {
+            settings,
+            processor,
+            endpoint,
+            listener,
+            id,
+        } = self;
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        let group = &settings.consumer_group_app;
+        let client =
+            GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
+        let registrar = Registrar::new(client, id.clone(), group.registration_check_interval());
+
+        let connection = Connection::new(endpoint);
+        tell_of_redis(&connection).await;
+        let stream = ProcessedStream::new(connection, settings.names.processed_stream);
+        let (sink_handle, sink) = Sink::new(stream);
+        let admission = Admission::default();
+        let concurrency = settings.consumer.processing_concurrency;
+        let router = http::router(Arc::new(AppState {
+            processing: Processing::new(processor, concurrency, id.clone()),
+            sink: sink_handle,
+            admission: admission.clone(),
+        }));
+
+        let supervisor = Supervisor::new();
+        let [committing, serving, registering] = [(); 3].map(|()| CancellationToken::new());
+        supervisor.spawn("sink", committing.clone(), sink);
+        supervisor.spawn(
+            "http server",
+            serving.clone(),
+            HttpServer::new(listener, router),
+        );
+        info!(%address, consumer.id = %id, "listening");
+        let registrar = supervisor.spawn("registrar", registering.clone(), registrar);
+        Ok(Running {
+            supervisor,
+            admission,
+            registrar,
+            registering,
+            serving,
+            committing,
+        })
+    }
+}
+
+/// The tasks of a consumer at work, with the tokens that end them.
+struct Running {
+    supervisor: Supervisor,
+    admission: Admission,
+    registrar: JoinHandle<()>,
+    registering: CancellationToken,
+    serving: CancellationToken,
+    committing: CancellationToken,
+}
+
+impl Running {
+    /// Unregisters, lets nothing in any more, finishes, and ends every role.
+    async fn drain(&mut self) {
+        self.registering.cancel();
+        if let Err(cause) = (&mut self.registrar).await {
+            warn!(%cause, "the registrar was cut");
+        }
+        self.admission.close().await;
+        self.serving.cancel();
+        self.committing.cancel();
+        self.supervisor.wait().await;
+    }
+}
+
+/// What the consumer registers as.
+fn consumer_id(settings: &ConsumerSettings, bound_port: u16) -> anyhow::Result<ConsumerId> {
+    let host = match (
+        &settings.consumer.advertised_host,
+        settings.rest_api.host.as_str(),
+    ) {
+        (Some(host), _) => host.clone(),
+        (None, host) if is_any_address(host) => {
+            gethostname::gethostname().to_string_lossy().into_owned()
+        }
+        (None, host) => host.to_owned(),
+    };
+    let port = settings.consumer.advertised_port.unwrap_or(bound_port);
+    ConsumerId::new(&host, port)
+        .context("cannot register under this name; set --advertisedHost, --advertisedPort")
+}
+
+/// Whether the host is an address that stands for all of the machine's.
+fn is_any_address(host: &str) -> bool {
+    host.parse::<IpAddr>()
+        .is_ok_and(|address| address.is_unspecified())
+}
+
+/// Tells at start whether Redis is there; a consumer works as soon as it is.
+async fn tell_of_redis(connection: &Connection) {
+    let at = connection.endpoint().at();
+    match connection.ping().await {
+        Ok(()) => info!(redis = at, "connected to Redis"),
+        Err(cause) => warn!(
+            cause = chain(&cause),
+            "Redis does not answer; trying again with each message. Start it (redis-server, or \
+             docker run -p 6379:6379 redis:7), or say where it is with --redisServerHost, \
+             --redisServerPort or --redisUrl"
+        ),
+    }
+}

@@ -1,0 +1,72 @@
+//! The routes of a consumer.
+
+mod health;
+mod process_message;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use protocol::http::{HEALTH, PROCESS_MESSAGE};
+use service_kit::api_error::ApiError;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use crate::{
+    processor::{Processing, Processor},
+    sink::SinkHandle,
+};
+
+/// What the routes share.
+#[derive(Debug)]
+pub(crate) struct AppState<P> {
+    pub(crate) processing: Processing<P>,
+    pub(crate) sink: SinkHandle,
+    pub(crate) admission: Admission,
+}
+
+/// Lets work in, and is closed for the end of the process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Admission(TaskTracker);
+
+impl Admission {
+    /// A token to hold while working; 503 once closed.
+    fn admit(&self) -> Result<TaskTrackerToken, ApiError> {
+        let token = self.0.token();
+        if self.0.is_closed() {
+            Err(draining())
+        } else {
+            Ok(token)
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Lets nothing in any more, and waits until all work has ended.
+    pub(crate) async fn close(&self) {
+        self.0.close();
+        self.0.wait().await;
+    }
+
+    /// How much work is under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.0.len()
+    }
+}
+
+fn draining() -> ApiError {
+    let text = "This consumer is shutting down.".to_owned();
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+/// The router of a consumer.
+pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>) -> Router {
+    Router::new()
+        .route(HEALTH, get(health::health))
+        .route(PROCESS_MESSAGE, post(process_message::process_message))
+        .with_state(state)
+}

@@ -1,0 +1,30 @@
+//! `POST /processMessage`: read a message, process it, commit it, say so.
+
+use std::sync::Arc;
+
+use axum::{Json, body::Body, extract::State, http::Request};
+use protocol::{Message, http::MessageBody, message::MAX_MESSAGE_BYTES};
+use service_kit::{api_error::ApiError, http_body::read_json};
+use tracing::debug;
+
+use super::AppState;
+use crate::Processor;
+
+const FAILED: &str = "Failed to process message!";
+
+pub(super) async fn process_message<P: Processor>(
+    State(state): State<Arc<AppState<P>>>,
+    request: Request<Body>,
+) -> Result<Json<MessageBody>, ApiError> {
+    let _under_way = state.admission.admit()?;
+    let body = read_json(request, MAX_MESSAGE_BYTES).await?;
+    let message =
+        Message::parse(body).map_err(|error| ApiError::bad_request(&error.to_string()))?;
+    let id = message.id().clone();
+    let processed = state.processing.run(message).await;
+    let processed = processed.map_err(|error| ApiError::internal(FAILED, &*error))?;
+    let committed = state.sink.commit(&processed).await;
+    committed.map_err(|error| ApiError::internal(FAILED, &error))?;
+    debug!(message.id = %id, "processed");
+    Ok(Json(MessageBody::processed(&id)))
+}

@@ -1,0 +1,24 @@
+//! A worker from flags to exit code.
+
+use std::process::ExitCode;
+
+use service_kit::{program, settings::Program};
+
+use crate::{Consumer, ConsumerSettings, Processor, SETTINGS};
+
+/// What [`main`] takes settings for: the settings file, flags and environment are `consumer-app`'s.
+const PROGRAM: Program = Program {
+    name: "consumer-app",
+    about: "A worker of the consumer group.",
+    version: env!("CARGO_PKG_VERSION"),
+    default_file: "config/consumer-app.properties",
+    settings: &[SETTINGS],
+};
+
+/// Runs a worker until SIGTERM or SIGINT; what a `main` function returns.
+pub fn main(processor: impl Processor) -> ExitCode {
+    program::start(&PROGRAM, async move |loaded| {
+        let settings: ConsumerSettings = loaded.read()?;
+        Consumer::bind(settings, processor).await?.run().await
+    })
+}

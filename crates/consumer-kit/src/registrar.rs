@@ -1,0 +1,99 @@
+//! Keeps the consumer registered with the group.
+
+use std::time::Duration;
+
+use protocol::ConsumerId;
+use service_kit::{
+    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::group_client::{GroupClient, GroupError};
+
+/// The waits while the group does not answer grow from this…
+const RETRY_BASE: Duration = Duration::from_secs(1);
+
+/// …to this, so that a group that starts late has its consumers within seconds.
+const RETRY_CAP: Duration = Duration::from_secs(4);
+
+/// How long unregistering may hold up the end of the process.
+const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often a failure that lasts is logged again.
+const WARN_EVERY: Duration = Duration::from_secs(30);
+
+/// The role that registers, checks the membership, and unregisters at the end.
+#[derive(Debug)]
+pub struct Registrar {
+    group: GroupClient,
+    id: ConsumerId,
+    check_interval: Duration,
+    is_registered: bool,
+    failures: Occasionally,
+}
+
+impl Registrar {
+    /// A registrar for a consumer that answers already.
+    #[must_use]
+    pub fn new(group: GroupClient, id: ConsumerId, check_interval: Duration) -> Self {
+        let failures = Occasionally::every(WARN_EVERY);
+        Self {
+            group,
+            id,
+            check_interval,
+            is_registered: false,
+            failures,
+        }
+    }
+
+    /// Sees to it, once, that the group knows the consumer.
+    async fn step(&mut self) -> Result<(), GroupError> {
+        if self.is_registered && self.group.is_member(&self.id).await? {
+            return Ok(());
+        }
+        self.group.register(&self.id).await?;
+        let again = self.is_registered;
+        self.is_registered = true;
+        info!(consumer.id = %self.id, again, "registered");
+        Ok(())
+    }
+
+    async fn unregister(&self) {
+        match timeout(UNREGISTER_TIMEOUT, self.group.unregister(&self.id)).await {
+            Ok(Ok(())) => info!(consumer.id = %self.id, "unregistered"),
+            Ok(Err(cause)) => warn!(cause = chain(&cause), "cannot unregister"),
+            Err(_) => warn!("cannot unregister: the group did not answer in time"),
+        }
+    }
+}
+
+impl Role for Registrar {
+    async fn run(&mut self, cancelled: CancellationToken) {
+        let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
+        while !cancelled.is_cancelled() {
+            let wait = match self.step().await {
+                Ok(()) => {
+                    backoff.reset();
+                    self.check_interval
+                }
+                Err(cause) => {
+                    if let Some(held_back) = self.failures.due() {
+                        let cause = chain(&cause);
+                        warn!(
+                            cause,
+                            held_back, "not registered with the group; trying again"
+                        );
+                    }
+                    backoff.next_wait()
+                }
+            };
+            tokio::select! {
+                () = cancelled.cancelled() => {}
+                () = sleep(wait) => {}
+            }
+        }
+        self.unregister().await;
+    }
+}

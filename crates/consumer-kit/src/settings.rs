@@ -1,0 +1,215 @@
+//! What an operator can set about a consumer.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use redis_bus::RedisSettings;
+use serde::Deserialize;
+use service_kit::settings::Setting;
+
+const REDIS: &str = "Redis";
+const REST_API: &str = "REST API";
+const GROUP: &str = "Consumer group";
+const PROCESSING: &str = "Processing";
+const GENERAL: &str = "General";
+
+/// Every setting of a consumer, for a [`service_kit::settings::Program`].
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "redis.host",
+        flag: "redisServerHost",
+        value_name: "HOST",
+        default: Some("127.0.0.1"),
+        help: "Host of the Redis server",
+        heading: REDIS,
+    },
+    Setting {
+        key: "redis.port",
+        flag: "redisServerPort",
+        value_name: "PORT",
+        default: Some("6379"),
+        help: "Port of the Redis server",
+        heading: REDIS,
+    },
+    Setting {
+        key: "redis.url",
+        flag: "redisUrl",
+        value_name: "URL",
+        default: None,
+        help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
+               unix:/path[?db=…&user=…&pass=…]; replaces host and port",
+        heading: REDIS,
+    },
+    Setting {
+        key: "names.processed_stream",
+        flag: "processedStream",
+        value_name: "KEY",
+        default: Some(protocol::keys::PROCESSED_STREAM),
+        help: "Stream that processed messages are added to",
+        heading: REDIS,
+    },
+    Setting {
+        key: "rest_api.host",
+        flag: "restApiHost",
+        value_name: "HOST",
+        default: Some("127.0.0.1"),
+        help: "Address to listen on; 0.0.0.0 for all",
+        heading: REST_API,
+    },
+    Setting {
+        key: "rest_api.port",
+        flag: "restApiPort",
+        value_name: "PORT",
+        default: Some("5001"),
+        help: "Port to listen on; 0 for any free one",
+        heading: REST_API,
+    },
+    Setting {
+        key: "consumer.advertised_host",
+        flag: "advertisedHost",
+        value_name: "HOST",
+        default: None,
+        help: "Host the group reaches this consumer at; without it the host listened on, or this \
+               machine's name when that is 0.0.0.0",
+        heading: REST_API,
+    },
+    Setting {
+        key: "consumer.advertised_port",
+        flag: "advertisedPort",
+        value_name: "PORT",
+        default: None,
+        help: "Port the group reaches this consumer at; without it the port listened on",
+        heading: REST_API,
+    },
+    Setting {
+        key: "consumer_group_app.host",
+        flag: "consumerGroupAppHost",
+        value_name: "HOST",
+        default: Some("127.0.0.1"),
+        help: "Host of consumer-group-app",
+        heading: GROUP,
+    },
+    Setting {
+        key: "consumer_group_app.port",
+        flag: "consumerGroupAppPort",
+        value_name: "PORT",
+        default: Some("5000"),
+        help: "Port of consumer-group-app",
+        heading: GROUP,
+    },
+    Setting {
+        key: "consumer_group_app.registration_check_interval_seconds",
+        flag: "registrationCheckIntervalSeconds",
+        value_name: "SECONDS",
+        default: Some("300"),
+        help: "How often to check that the group still knows this consumer",
+        heading: GROUP,
+    },
+    Setting {
+        key: "consumer.processing_concurrency",
+        flag: "processingConcurrency",
+        value_name: "COUNT",
+        default: Some("0"),
+        help: "How many messages are processed at once; 0 for no limit",
+        heading: PROCESSING,
+    },
+    Setting {
+        key: "service.shutdown_grace_seconds",
+        flag: "shutdownGraceSeconds",
+        value_name: "SECONDS",
+        default: Some("20"),
+        help: "How long work under way may take to finish after SIGTERM",
+        heading: GENERAL,
+    },
+    Setting {
+        key: "log.format",
+        flag: "logFormat",
+        value_name: "text|json",
+        default: Some("text"),
+        help: "Log lines for people or for machines",
+        heading: GENERAL,
+    },
+    Setting {
+        key: "log.level",
+        flag: "logLevel",
+        value_name: "LEVEL",
+        default: Some("info"),
+        help: "error, warn, info, debug or trace",
+        heading: GENERAL,
+    },
+];
+
+/// The settings of a consumer, by section.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConsumerSettings {
+    /// Where Redis is.
+    pub redis: RedisSettings,
+    /// What things are called in Redis.
+    pub names: Names,
+    /// Where to listen.
+    pub rest_api: Address,
+    /// Where the group is, and how often to ask it.
+    pub consumer_group_app: GroupSettings,
+    /// What the consumer is and does.
+    pub consumer: OwnSettings,
+    /// How the process behaves.
+    pub service: ServiceSettings,
+}
+
+/// Section `[names]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Names {
+    /// The stream of processed messages.
+    pub processed_stream: String,
+}
+
+/// Section `[rest_api]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Address {
+    /// Host name or address.
+    pub host: String,
+    /// Port; 0 for any free one.
+    pub port: u16,
+}
+
+/// Section `[consumer_group_app]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupSettings {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    registration_check_interval_seconds: NonZeroU64,
+}
+
+impl GroupSettings {
+    /// How often the consumer checks its membership.
+    #[must_use]
+    pub fn registration_check_interval(&self) -> Duration {
+        Duration::from_secs(self.registration_check_interval_seconds.get())
+    }
+}
+
+/// Section `[consumer]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OwnSettings {
+    /// The host of the consumer's id.
+    pub advertised_host: Option<String>,
+    /// The port of the consumer's id.
+    pub advertised_port: Option<u16>,
+    /// How many messages are processed at once; 0 for no limit.
+    pub processing_concurrency: u32,
+}
+
+/// Section `[service]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceSettings {
+    shutdown_grace_seconds: u64,
+}
+
+impl ServiceSettings {
+    /// How long work under way may take to finish at shutdown.
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+}

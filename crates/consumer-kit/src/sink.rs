@@ -1,0 +1,110 @@
+//! Commits processed messages to the stream, many at a time.
+//!
+//! While one batch is on its way to Redis the next gathers, so batches grow under load and are single
+//! messages when idle. Nothing waits for company.
+
+use protocol::ProcessedMessage;
+use redis_bus::{
+    BusError,
+    commit::{Entry, ProcessedStream},
+};
+use service_kit::supervisor::Role;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How many messages may wait for the sink; their senders wait beyond that.
+const WAITING: usize = 1024;
+
+/// The most messages of a batch.
+const BATCH: usize = 512;
+
+/// Why a processed message was not committed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The message cannot be written as a flat entry.
+    #[error("cannot write the message as an entry")]
+    Encode(#[from] serde_json::Error),
+    /// Redis could not be reached or refused. The entry may have been added.
+    #[error("cannot add the entry to the stream")]
+    Bus(#[from] BusError),
+    /// The sink has ended.
+    #[error("the sink has ended")]
+    Ended,
+}
+
+struct Waiting {
+    entry: Entry,
+    done: oneshot::Sender<Result<(), BusError>>,
+}
+
+/// The way to the [`Sink`].
+#[derive(Debug, Clone)]
+pub struct SinkHandle(mpsc::Sender<Waiting>);
+
+impl SinkHandle {
+    /// Returns once the message is in the stream.
+    ///
+    /// # Errors
+    /// Every variant of [`CommitError`].
+    pub async fn commit(&self, processed: &ProcessedMessage) -> Result<(), CommitError> {
+        let (done, committed) = oneshot::channel();
+        let waiting = Waiting {
+            entry: processed.fields()?,
+            done,
+        };
+        self.0.send(waiting).await.or(Err(CommitError::Ended))?;
+        Ok(committed.await.or(Err(CommitError::Ended))??)
+    }
+}
+
+/// The role that writes to the stream.
+#[derive(Debug)]
+pub struct Sink {
+    stream: ProcessedStream,
+    waiting: mpsc::Receiver<Waiting>,
+}
+
+impl Sink {
+    /// A sink for a stream, and the way to it.
+    #[must_use]
+    pub fn new(stream: ProcessedStream) -> (SinkHandle, Self) {
+        let (handle, waiting) = mpsc::channel(WAITING);
+        (SinkHandle(handle), Self { stream, waiting })
+    }
+
+    async fn commit(&self, batch: &mut Vec<Waiting>) {
+        let (entries, waiting): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|waiting| (waiting.entry, waiting.done))
+            .unzip();
+        let results = match self.stream.append(&entries).await {
+            Ok(results) => results,
+            Err(cause) => vec![Err(cause); waiting.len()],
+        };
+        for (done, result) in waiting.into_iter().zip(results) {
+            // Whoever waited may have been cut off meanwhile; the entry stands all the same.
+            drop(done.send(result.map(drop)));
+        }
+    }
+}
+
+impl Role for Sink {
+    /// After cancellation it commits what still waits, then ends.
+    async fn run(&mut self, cancelled: CancellationToken) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let received = tokio::select! {
+                received = self.waiting.recv_many(&mut batch, BATCH) => received,
+                () = cancelled.cancelled(), if !self.waiting.is_closed() => {
+                    self.waiting.close();
+                    continue;
+                }
+            };
+            if received == 0 {
+                return;
+            }
+            self.commit(&mut batch).await;
+        }
+    }
+}
