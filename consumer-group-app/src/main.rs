@@ -1,2 +1,36 @@
-//! x
-fn main() {}
+//! consumer-group-app: turns a Redis Pub/Sub channel into a consumer group over HTTP.
+//!
+//! Follow a message: [`listener`] hears it, [`queue`] holds it, [`dispatcher`] picks a consumer,
+//! [`outbox`] hands it to [`consumer_client`], and what comes of it ends in [`delivery`]: processed, or by
+//! way of [`dead_letter_writer`] in the stream of dead letters. [`app`] puts the roles together.
+
+mod app;
+mod concurrency_limit;
+mod consumer_client;
+mod consumer_group;
+mod dead_letter_writer;
+mod delivery;
+mod dispatcher;
+mod health_checker;
+mod http;
+mod listener;
+mod mirror;
+mod outbox;
+mod queue;
+mod retry;
+mod settings;
+mod standing;
+mod throughput;
+
+use std::process::ExitCode;
+
+use app::App;
+use service_kit::program;
+use settings::{PROGRAM, Settings};
+
+fn main() -> ExitCode {
+    program::start(&PROGRAM, async |loaded| {
+        let settings: Settings = loaded.read()?;
+        App::bind(settings).await?.run().await
+    })
+}

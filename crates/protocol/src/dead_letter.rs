@@ -119,6 +119,12 @@ impl DeadLetter {
         self.reason
     }
 
+    /// The last error, in words.
+    #[must_use]
+    pub fn last_error(&self) -> &str {
+        &self.last_error
+    }
+
     /// How much memory its payload takes, in bytes.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {

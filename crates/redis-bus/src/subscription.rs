@@ -35,6 +35,15 @@ const READ_BYTES: usize = 64 * 1024;
 /// A read buffer that grew larger than this is not kept.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
+/// What a subscriber hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// The payload of a message.
+    Message(Bytes),
+    /// The end, after [`Subscription::unsubscribe`].
+    Unsubscribed,
+}
+
 /// A subscribed connection.
 pub struct Subscription {
     stream: Box<dyn ByteStream>,
@@ -85,8 +94,7 @@ impl Subscription {
     async fn command(&mut self, words: &[&str]) -> Result<(), BusError> {
         let mut command = redis::Cmd::new();
         command.arg(words);
-        let sent = self.stream.write_all(&command.get_packed_command()).await;
-        sent.map_err(|cause| BusError::io(&self.at, cause))?;
+        self.send(&command.get_packed_command()).await?;
         loop {
             if let Some((reply, len)) = self.parse()? {
                 let answer = match reply {
@@ -100,17 +108,17 @@ impl Subscription {
         }
     }
 
-    /// The payload of the next message.
+    /// What is heard next.
     ///
     /// # Errors
     /// [`BusError`] when the subscription has ended; open another one then.
     ///
     /// # Cancel safety
     /// Safe: what was read stays in the buffer.
-    pub async fn next(&mut self) -> Result<Bytes, BusError> {
+    pub async fn next(&mut self) -> Result<Heard, BusError> {
         loop {
-            if let Some(payload) = self.next_buffered()? {
-                return Ok(payload);
+            if let Some(heard) = self.next_buffered()? {
+                return Ok(heard);
             }
             tokio::select! {
                 // What has arrived comes first, so that a reader who paused finds no false silence.
@@ -124,27 +132,39 @@ impl Subscription {
         }
     }
 
-    /// What is in the buffer already, without waiting. See [`Subscription::next`] for errors.
+    /// What was heard already, without waiting.
     ///
     /// # Errors
     /// As [`Subscription::next`].
-    pub fn next_buffered(&mut self) -> Result<Option<Bytes>, BusError> {
+    pub fn next_buffered(&mut self) -> Result<Option<Heard>, BusError> {
         while let Some((reply, len)) = self.parse()? {
-            let payload = match reply {
-                Reply::Array(items) => match *items.as_slice() {
-                    // Copied: a slice would keep the whole read buffer in memory.
-                    [b"message", _, payload] => Some(Bytes::copy_from_slice(payload)),
-                    _ => None,
-                },
+            let heard = match reply {
                 Reply::Error(text) => return Err(refusal(&self.at, text)),
                 Reply::Simple(_) => None,
+                Reply::Array(items) => match *items.as_slice() {
+                    // Copied: a slice would keep the whole read buffer in memory.
+                    [b"message", _, payload] => {
+                        Some(Heard::Message(Bytes::copy_from_slice(payload)))
+                    }
+                    [b"unsubscribe", ..] => Some(Heard::Unsubscribed),
+                    _ => None,
+                },
             };
             self.buffer.advance(len);
-            if payload.is_some() {
-                return Ok(payload);
+            if heard.is_some() {
+                return Ok(heard);
             }
         }
         Ok(None)
+    }
+
+    /// Asks Redis to send no more; what it sent before is still heard, then
+    /// [`Heard::Unsubscribed`].
+    ///
+    /// # Errors
+    /// [`BusError`] when the connection has ended.
+    pub async fn unsubscribe(&mut self) -> Result<(), BusError> {
+        self.send(b"*1\r\n$11\r\nUNSUBSCRIBE\r\n").await
     }
 
     fn parse(&self) -> Result<Option<(Reply<'_>, usize)>, BusError> {
@@ -181,12 +201,11 @@ impl Subscription {
                 "Redis was silent for too long",
             ));
         }
-        let sent = timeout(
-            CONNECT_TIMEOUT,
-            self.stream.write_all(b"*1\r\n$4\r\nPING\r\n"),
-        )
-        .await;
-        match sent {
+        self.send(b"*1\r\n$4\r\nPING\r\n").await
+    }
+
+    async fn send(&mut self, command: &[u8]) -> Result<(), BusError> {
+        match timeout(CONNECT_TIMEOUT, self.stream.write_all(command)).await {
             Ok(sent) => sent.map_err(|cause| BusError::io(&self.at, cause)),
             Err(_) => Err(BusError::timed_out(&self.at, "Redis takes no more data")),
         }

@@ -61,6 +61,27 @@ impl Supervisor {
         }
     }
 
+    /// A supervisor whose tasks can be waited for by themselves; it counts and gives up with `self`.
+    #[must_use]
+    pub fn section(&self) -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            ..self.clone()
+        }
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether all tasks have ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     /// Runs a role until `cancelled`. The handle tells when it has ended and need not be kept.
     pub fn spawn(
         &self,

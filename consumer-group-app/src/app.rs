@@ -1,0 +1,59 @@
+//! The composition of the group: what is started, and how it ends.
+
+mod drain;
+mod start;
+
+use anyhow::{Context, bail};
+use redis_bus::Endpoint;
+use service_kit::shutdown::Signals;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::settings::Settings;
+use start::Running;
+
+/// A group that listens already and answers once it is run.
+#[derive(Debug)]
+pub(crate) struct App {
+    settings: Settings,
+    endpoint: Endpoint,
+    listener: TcpListener,
+}
+
+impl App {
+    /// Checks the settings and binds the REST API's address.
+    pub(crate) async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::new(&settings.redis)?;
+        let (host, port) = (settings.rest_api.host.as_str(), settings.rest_api.port);
+        let listener = TcpListener::bind((host, port)).await.with_context(|| {
+            format!("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")
+        })?;
+        Ok(Self {
+            settings,
+            endpoint,
+            listener,
+        })
+    }
+
+    /// Works until SIGTERM or SIGINT, then drains. A second signal ends at once.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        let grace = self.settings.service.shutdown_grace();
+        let running = Running::start(self.settings, self.endpoint, self.listener)?;
+        let failed_task = tokio::select! {
+            signal = signals.next() => {
+                info!(signal, grace_seconds = grace.as_secs(), "shutting down");
+                None
+            }
+            task = running.supervisor.gave_up() => Some(task),
+        };
+        tokio::select! {
+            drained = running.drain(grace) => drained?,
+            signal = signals.next() => bail!("{signal} again: ended at once"),
+        }
+        match failed_task {
+            Some(task) => bail!("the task `{task}` kept failing; the process gives up"),
+            None => Ok(()),
+        }
+    }
+}

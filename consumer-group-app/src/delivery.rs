@@ -1,0 +1,128 @@
+//! A message on its way through the group, and what an attempt to deliver it came to.
+
+use std::time::Duration;
+
+use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message};
+use tokio::time::Instant;
+
+use crate::queue::MemoryQueue;
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The consumer processed the message.
+    Delivered,
+    /// The consumer says that the message is at fault; no other will think otherwise.
+    Rejected(String),
+    /// The consumer is well but takes nothing for this long.
+    Busy(Duration),
+    /// The consumer failed. It may have processed the message.
+    Failed(String),
+    /// The consumer did not answer in time. It may have processed the message.
+    TimedOut,
+    /// The consumer could not be connected to.
+    Unreachable(String),
+}
+
+impl Outcome {
+    /// The outcome in words, for `last_error`.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Delivered => "delivered".to_owned(),
+            Self::Rejected(error) | Self::Failed(error) | Self::Unreachable(error) => error.clone(),
+            Self::Busy(_) => "the consumer was busy".to_owned(),
+            Self::TimedOut => "the consumer did not answer in time".to_owned(),
+        }
+    }
+}
+
+/// What the group knows about a message it has not finished with.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) message: Message,
+    pub(crate) attempts: u32,
+    pub(crate) first_attempt: Option<Instant>,
+    /// The consumers tried since the last time all had been.
+    pub(crate) tried: Vec<ConsumerId>,
+    pub(crate) last_error: String,
+}
+
+impl Held {
+    pub(crate) fn new(message: Message) -> Self {
+        Self {
+            message,
+            attempts: 0,
+            first_attempt: None,
+            tried: Vec::new(),
+            last_error: String::new(),
+        }
+    }
+
+    /// The size the queue's bound counts, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.message.body().len()
+    }
+
+    /// Notes that an attempt begins.
+    pub(crate) fn begin_attempt(&mut self, consumer: &ConsumerId) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.first_attempt.get_or_insert_with(Instant::now);
+        self.tried.push(consumer.clone());
+    }
+
+    pub(crate) fn to_dead_letter(&self, reason: DeadLetterReason) -> DeadLetter {
+        DeadLetter::new(&self.message, reason, self.attempts, &self.last_error)
+    }
+}
+
+/// A message taken from the queue.
+///
+/// Invariant: it ends in exactly one way. Either it is finished, by [`Delivery::processed`] or
+/// [`Delivery::dead_lettered`], or it is dropped, and then the message goes back to the queue. Whatever
+/// ends a task, a panic, a cancellation or a consumer that leaves, no message ends with it.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// What is known about the message.
+    pub(crate) held: Held,
+    queue: MemoryQueue,
+    is_finished: bool,
+}
+
+impl Delivery {
+    pub(crate) fn new(held: Held, queue: MemoryQueue) -> Self {
+        Self {
+            held,
+            queue,
+            is_finished: false,
+        }
+    }
+
+    /// Ends it: a consumer processed the message.
+    pub(crate) fn processed(mut self) {
+        self.is_finished = true;
+        self.queue.finish(&self.held, Ending::Processed);
+    }
+
+    /// Ends it: the message is in the stream of dead letters.
+    pub(crate) fn dead_lettered(mut self) {
+        self.is_finished = true;
+        self.queue.finish(&self.held, Ending::DeadLettered);
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.queue.give_back(self.held.clone());
+        }
+    }
+}
+
+/// How a message left the group for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// A consumer processed it.
+    Processed,
+    /// It is in the stream of dead letters.
+    DeadLettered,
+}

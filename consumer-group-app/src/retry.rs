@@ -1,0 +1,162 @@
+//! When a failed message is tried again, and how many such retries the group allows itself.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use protocol::DeadLetterReason;
+use service_kit::backoff::wait_after;
+use tokio::time::Instant;
+
+use crate::delivery::Held;
+
+/// The wait before a retry is drawn from zero to this, doubling with each attempt…
+const BASE_WAIT: Duration = Duration::from_millis(50);
+
+/// …up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How many retries the budget holds when full.
+const BUDGET_FULL: f64 = 100.0;
+
+/// How many retries the budget regains each second, whatever happens.
+const BUDGET_PER_SECOND: f64 = 10.0;
+
+/// How often and how long a message is tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetryPolicy {
+    pub(crate) max_attempts: u32,
+    /// Counted from the first attempt.
+    pub(crate) deadline: Duration,
+}
+
+impl RetryPolicy {
+    /// Why a message that failed is given up, if it is.
+    pub(crate) fn gives_up(&self, held: &Held) -> Option<DeadLetterReason> {
+        if held.attempts >= self.max_attempts {
+            Some(DeadLetterReason::AttemptsExhausted)
+        } else if self.is_overdue(held) {
+            Some(DeadLetterReason::DeadlineExceeded)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the message has been tried for too long.
+    pub(crate) fn is_overdue(&self, held: &Held) -> bool {
+        held.first_attempt
+            .is_some_and(|first| first.elapsed() >= self.deadline)
+    }
+
+    /// How long to wait before the next attempt.
+    pub(crate) fn wait(held: &Held) -> Duration {
+        wait_after(BASE_WAIT, LONGEST_WAIT, held.attempts.saturating_sub(1))
+    }
+}
+
+/// Keeps retries from becoming the load that keeps consumers down.
+///
+/// A retry takes a token; a delivery returns one, and ten come back each second. While everything fails
+/// there are ten retries a second; once messages get through, each success allows another retry, so a
+/// backlog goes as fast as consumers take it. An empty budget delays a retry and never drops it. After
+/// Finagle's retry budget, with the bucket used as a window.
+#[derive(Debug)]
+pub(crate) struct RetryBudget(Mutex<Tokens>);
+
+#[derive(Debug)]
+struct Tokens {
+    count: f64,
+    refilled: Instant,
+}
+
+impl RetryBudget {
+    /// A full budget.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Tokens {
+            count: BUDGET_FULL,
+            refilled: Instant::now(),
+        }))
+    }
+
+    /// Takes a token, if there is one.
+    pub(crate) fn take(&self) -> bool {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let gained = now.duration_since(tokens.refilled).as_secs_f64() * BUDGET_PER_SECOND;
+        tokens.refilled = now;
+        tokens.count = (tokens.count + gained).min(BUDGET_FULL);
+        if tokens.count < 1.0 {
+            return false;
+        }
+        tokens.count -= 1.0;
+        true
+    }
+
+    /// Returns a token: a message was delivered.
+    pub(crate) fn deposit(&self) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.count = (tokens.count + 1.0).min(BUDGET_FULL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use protocol::Message;
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn takes(budget: &RetryBudget) -> usize {
+        (0..1000).take_while(|_| budget.take()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_all_fails_the_budget_allows_ten_retries_a_second() {
+        let budget = RetryBudget::new();
+        assert_eq!(takes(&budget), 100);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(takes(&budget), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_success_allows_another_retry() {
+        let budget = RetryBudget::new();
+        takes(&budget);
+        (0..7).for_each(|_| budget.deposit());
+        assert_eq!(takes(&budget), 7);
+        (0..1000).for_each(|_| budget.deposit());
+        assert_eq!(takes(&budget), 100, "never more than full");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_given_up_after_its_attempts_or_its_deadline() {
+        let policy = RetryPolicy {
+            max_attempts: 3,
+            deadline: Duration::from_secs(30),
+        };
+        let body = Bytes::from_static(br#"{"message_id":"a"}"#);
+        let mut held = Held::new(Message::parse(body).unwrap());
+        advance(Duration::from_secs(100)).await;
+        assert_eq!(
+            policy.gives_up(&held),
+            None,
+            "the deadline starts with the first attempt"
+        );
+        held.begin_attempt(&"a:1".parse().unwrap());
+        advance(Duration::from_secs(29)).await;
+        assert_eq!(policy.gives_up(&held), None);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(
+            policy.gives_up(&held),
+            Some(DeadLetterReason::DeadlineExceeded)
+        );
+        held.begin_attempt(&"b:1".parse().unwrap());
+        held.begin_attempt(&"a:1".parse().unwrap());
+        assert_eq!(
+            policy.gives_up(&held),
+            Some(DeadLetterReason::AttemptsExhausted)
+        );
+    }
+}

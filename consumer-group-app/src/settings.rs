@@ -1,0 +1,134 @@
+//! What an operator can set about the group.
+
+mod list;
+
+use std::{
+    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+use redis_bus::RedisSettings;
+use serde::Deserialize;
+
+pub(crate) use list::PROGRAM;
+
+use crate::{queue::Bounds, retry::RetryPolicy};
+
+/// The settings of the group, by section.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) redis: RedisSettings,
+    pub(crate) names: Names,
+    pub(crate) rest_api: Address,
+    pub(crate) consumers: Consumers,
+    pub(crate) delivery: DeliverySettings,
+    pub(crate) service: Service,
+}
+
+/// Section `[names]`: what things are called in Redis.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Names {
+    pub(crate) published_channel: String,
+    pub(crate) consumer_list: String,
+    pub(crate) failed_stream: String,
+}
+
+/// Section `[rest_api]`: where to listen.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// Section `[consumers]`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Consumers {
+    pub(crate) max_consumer_group_size: NonZeroUsize,
+    health_check_interval_seconds: NonZeroU64,
+    pub(crate) max_in_flight_per_consumer: NonZeroU16,
+}
+
+impl Consumers {
+    pub(crate) fn health_check_interval(&self) -> Duration {
+        Duration::from_secs(self.health_check_interval_seconds.get())
+    }
+}
+
+/// Section `[delivery]`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DeliverySettings {
+    max_attempts: NonZeroU32,
+    deadline_seconds: NonZeroU64,
+    attempt_timeout_ms: NonZeroU64,
+    max_buffered_messages: NonZeroUsize,
+    max_buffered_bytes: NonZeroUsize,
+}
+
+impl DeliverySettings {
+    pub(crate) fn attempt_timeout(&self) -> Duration {
+        Duration::from_millis(self.attempt_timeout_ms.get())
+    }
+
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_attempts: self.max_attempts.get(),
+            deadline: Duration::from_secs(self.deadline_seconds.get()),
+        }
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            messages: self.max_buffered_messages.get(),
+            bytes: self.max_buffered_bytes.get(),
+        }
+    }
+}
+
+/// Section `[service]`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Service {
+    shutdown_grace_seconds: u64,
+}
+
+impl Service {
+    pub(crate) fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_names_every_setting_with_its_default() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        PROGRAM
+            .check_shipped_file(&root.join("../config/consumer-group-app.properties"))
+            .unwrap();
+    }
+
+    #[test]
+    fn the_defaults_are_usable() {
+        let loaded = PROGRAM.load(["consumer-group-app".into()], []).unwrap();
+        let settings: Settings = loaded.read().unwrap();
+        assert_eq!(settings.rest_api.port, 5000);
+        assert_eq!(settings.consumers.max_consumer_group_size.get(), 5);
+        assert_eq!(settings.delivery.policy().max_attempts, 10);
+        assert_eq!(settings.delivery.bounds().bytes, 256 << 20);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_told_with_key_and_source() {
+        let args = ["consumer-group-app", "--maxConsumerGroupSize", "0"].map(Into::into);
+        let loaded = PROGRAM.load(args, []).unwrap();
+        let error = loaded.read::<Settings>().unwrap_err().to_string();
+        assert!(
+            error.contains("consumers.max_consumer_group_size"),
+            "{error}"
+        );
+        assert!(error.contains("--maxConsumerGroupSize"), "{error}");
+    }
+}

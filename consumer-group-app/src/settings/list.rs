@@ -1,0 +1,181 @@
+//! The list of all settings: flags, environment, file keys, defaults and help come from here.
+
+use service_kit::settings::{Program, Setting};
+
+/// The program and all its settings.
+pub(crate) const PROGRAM: Program = Program {
+    name: "consumer-group-app",
+    about: "Turns a Redis Pub/Sub channel into a consumer group: hands each message published to exactly \
+            one of the registered consumers, over HTTP.",
+    version: env!("CARGO_PKG_VERSION"),
+    default_file: "config/consumer-group-app.properties",
+    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, GENERAL],
+};
+
+const REDIS: &[Setting] = &[
+    Setting {
+        key: "redis.host",
+        flag: "redisServerHost",
+        value_name: "HOST",
+        default: Some("127.0.0.1"),
+        help: "Host of the Redis server",
+        heading: "Redis",
+    },
+    Setting {
+        key: "redis.port",
+        flag: "redisServerPort",
+        value_name: "PORT",
+        default: Some("6379"),
+        help: "Port of the Redis server",
+        heading: "Redis",
+    },
+    Setting {
+        key: "redis.url",
+        flag: "redisUrl",
+        value_name: "URL",
+        default: None,
+        help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
+               unix:/path[?db=…&user=…&pass=…]; replaces host and port",
+        heading: "Redis",
+    },
+    Setting {
+        key: "names.published_channel",
+        flag: "publishedChannel",
+        value_name: "NAME",
+        default: Some(protocol::keys::PUBLISHED_CHANNEL),
+        help: "Channel to listen on",
+        heading: "Redis",
+    },
+    Setting {
+        key: "names.consumer_list",
+        flag: "consumerList",
+        value_name: "KEY",
+        default: Some(protocol::keys::CONSUMER_LIST),
+        help: "List of the ids of registered consumers",
+        heading: "Redis",
+    },
+    Setting {
+        key: "names.failed_stream",
+        flag: "failedStream",
+        value_name: "KEY",
+        default: Some(protocol::keys::FAILED_STREAM),
+        help: "Stream that messages go to which no consumer could take",
+        heading: "Redis",
+    },
+];
+
+const REST_API: &[Setting] = &[
+    Setting {
+        key: "rest_api.host",
+        flag: "restApiHost",
+        value_name: "HOST",
+        default: Some("127.0.0.1"),
+        help: "Address to listen on; 0.0.0.0 for all",
+        heading: "REST API",
+    },
+    Setting {
+        key: "rest_api.port",
+        flag: "restApiPort",
+        value_name: "PORT",
+        default: Some("5000"),
+        help: "Port to listen on; 0 for any free one",
+        heading: "REST API",
+    },
+];
+
+const CONSUMERS: &[Setting] = &[
+    Setting {
+        key: "consumers.max_consumer_group_size",
+        flag: "maxConsumerGroupSize",
+        value_name: "COUNT",
+        default: Some("5"),
+        help: "How many consumers may be registered",
+        heading: "Consumers",
+    },
+    Setting {
+        key: "consumers.health_check_interval_seconds",
+        flag: "healthCheckIntervalSeconds",
+        value_name: "SECONDS",
+        default: Some("300"),
+        help: "How often all consumers are checked; one that fails is checked at once",
+        heading: "Consumers",
+    },
+    Setting {
+        key: "consumers.max_in_flight_per_consumer",
+        flag: "maxInFlightPerConsumer",
+        value_name: "COUNT",
+        default: Some("64"),
+        help: "How many messages one consumer may be given at once; fewer while it is slow",
+        heading: "Consumers",
+    },
+];
+
+const DELIVERY: &[Setting] = &[
+    Setting {
+        key: "delivery.max_attempts",
+        flag: "maxAttempts",
+        value_name: "COUNT",
+        default: Some("10"),
+        help: "How often a message is tried before it goes to the dead letters",
+        heading: "Delivery",
+    },
+    Setting {
+        key: "delivery.deadline_seconds",
+        flag: "deliveryDeadlineSeconds",
+        value_name: "SECONDS",
+        default: Some("30"),
+        help: "How long a message is tried, from its first attempt",
+        heading: "Delivery",
+    },
+    Setting {
+        key: "delivery.attempt_timeout_ms",
+        flag: "attemptTimeoutMs",
+        value_name: "MILLISECONDS",
+        default: Some("5000"),
+        help: "How long one attempt may take",
+        heading: "Delivery",
+    },
+    Setting {
+        key: "delivery.max_buffered_messages",
+        flag: "maxBufferedMessages",
+        value_name: "COUNT",
+        default: Some("1000000"),
+        help: "How many messages the group holds; more go to the dead letters",
+        heading: "Delivery",
+    },
+    Setting {
+        key: "delivery.max_buffered_bytes",
+        flag: "maxBufferedBytes",
+        value_name: "BYTES",
+        default: Some("268435456"),
+        help: "How many bytes of messages the group holds (256 MiB)",
+        heading: "Delivery",
+    },
+];
+
+const GENERAL: &[Setting] = &[
+    Setting {
+        key: "service.shutdown_grace_seconds",
+        flag: "shutdownGraceSeconds",
+        value_name: "SECONDS",
+        default: Some("20"),
+        help: "How long deliveries under way may take to finish after SIGTERM",
+        heading: "General",
+    },
+    Setting {
+        key: "log.format",
+        flag: "logFormat",
+        value_name: "text|json",
+        default: Some("text"),
+        help: "Log lines for people or for machines",
+        heading: "General",
+    },
+    Setting {
+        key: "log.level",
+        flag: "logLevel",
+        value_name: "LEVEL",
+        default: Some("info"),
+        help: "error, warn, info, debug or trace",
+        heading: "General",
+    },
+];
