@@ -1,6 +1,7 @@
 //! Builds the services and knows where they are.
 
 use std::{
+    io::{IsTerminal, stderr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -33,7 +34,7 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Builds them, once in a process for each profile; Cargo's progress goes to standard error.
+    /// Builds them, once in a process for each profile; Cargo's progress goes to the terminal, if there is one.
     ///
     /// # Errors
     /// When Cargo cannot be run or the build fails.
@@ -44,12 +45,7 @@ impl Binaries {
             Profile::Dev => &DEV,
             Profile::Release => &RELEASE,
         };
-        cell.get_or_try_init(async || {
-            tokio::task::spawn_blocking(move || build(profile))
-                .await
-                .context("the build was cut off")?
-        })
-        .await
+        cell.get_or_try_init(|| build(profile)).await
     }
 }
 
@@ -69,24 +65,24 @@ pub fn cargo() -> Command {
     command
 }
 
-fn build(profile: Profile) -> Result<Binaries> {
+async fn build(profile: Profile) -> Result<Binaries> {
     let mut command = cargo();
-    command.args([
-        "build",
-        "--quiet",
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
+    command.args(["build", "--message-format", "json-render-diagnostics"]);
+    if !stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     for name in [GROUP, CONSUMER, PUBLISHER] {
         command.args(["--bin", name]);
     }
     if profile == Profile::Release {
         command.arg("--release");
     }
-    let output = command
+    let output = tokio::process::Command::from(command)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
+        .kill_on_drop(true)
         .output()
+        .await
         .context("cannot run cargo")?;
     if !output.status.success() {
         bail!("cargo build failed ({})", output.status);

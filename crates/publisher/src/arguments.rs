@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "NAME",
-        env = "PUBLISHER__REDIS__CHANNEL",
+        env = "PUBLISHER__NAMES__PUBLISHED_CHANNEL",
         default_value = PUBLISHED_CHANNEL
     )]
     pub channel: String,
