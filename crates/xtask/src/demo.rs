@@ -1,0 +1,176 @@
+//! `cargo xtask demo`: the whole system, from nothing to the closing account.
+
+use std::process::{ExitCode, Stdio};
+
+use anyhow::Result;
+use local_stack::{Binaries, Profile, RedisServer, Stack, StackOptions};
+
+use crate::{
+    account::{Account, first_entries},
+    output::{count, say, step, table, warn},
+    publishing::Publishing,
+};
+
+/// How many entries of the stream are shown.
+const SHOWN_ENTRIES: usize = 3;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave everything running until Ctrl-C, and say how to talk to it.
+    #[arg(long)]
+    keep: bool,
+
+    /// How many messages to publish.
+    #[arg(long, default_value_t = 10_000)]
+    messages: u64,
+
+    /// How many consumers to start.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    consumers: u8,
+
+    /// Build with optimisation: slower to start, faster to run.
+    #[arg(long)]
+    release: bool,
+}
+
+/// Runs it; fails when the account does not add up.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let stack = start(&arguments).await?;
+    publish(&arguments, &stack).await?;
+    let adds_up = show_account(&stack, arguments.messages).await?;
+    show_entries(&stack).await?;
+    if arguments.keep {
+        tell_how_to_talk_to_it(&stack);
+        // Ctrl-C ends the command, and the stack with it.
+        std::future::pending::<()>().await;
+    }
+    step("Ending everything that was started");
+    stack.stop().await?;
+    Ok(if adds_up {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn profile(arguments: &Arguments) -> Profile {
+    if arguments.release {
+        Profile::Release
+    } else {
+        Profile::Dev
+    }
+}
+
+async fn start(arguments: &Arguments) -> Result<Stack> {
+    let server = RedisServer::find_or_install()?;
+    step("Building the services (the first time takes a while)");
+    Binaries::build(profile(arguments)).await?;
+    step("Starting a private Redis, the group and its consumers");
+    let options = StackOptions {
+        profile: profile(arguments),
+        consumers: arguments.consumers.into(),
+        ..StackOptions::default()
+    };
+    let stack = Stack::start_with(&server, options).await?;
+    let mut rows = vec![vec![
+        "redis".to_owned(),
+        format!("127.0.0.1:{}", stack.redis.port()),
+    ]];
+    rows.push(vec![
+        "consumer-group-app".to_owned(),
+        stack.group.address().to_owned(),
+    ]);
+    for consumer in &stack.consumers {
+        rows.push(vec![
+            "consumer-app".to_owned(),
+            consumer.address().to_owned(),
+        ]);
+    }
+    say(table(&rows).trim_end());
+    Ok(stack)
+}
+
+async fn publish(arguments: &Arguments, stack: &Stack) -> Result<()> {
+    let binaries = Binaries::build(profile(arguments)).await?;
+    step(&format!(
+        "Publishing {} messages",
+        count(arguments.messages)
+    ));
+    let mut publishing =
+        Publishing::start(binaries, &stack.redis, arguments.messages, Stdio::inherit)?;
+    publishing.finish().await?;
+    step("Waiting until all of them are processed");
+    publishing.wait_until_settled(&stack.redis, |_| {}).await
+}
+
+/// Shows what became of the messages; says whether each is in exactly one place.
+async fn show_account(stack: &Stack, published: u64) -> Result<bool> {
+    let account = Account::read(&mut stack.redis.connect().await?).await?;
+    step("What each consumer processed");
+    let row = |(name, number): (&String, &u64)| vec![name.clone(), count(*number)];
+    let mut rows: Vec<_> = account.by_consumer.iter().map(row).collect();
+    rows.extend(
+        account
+            .by_reason
+            .iter()
+            .map(|(reason, number)| vec![format!("in messages:failed, {reason}"), count(*number)]),
+    );
+    say(table(&rows).trim_end());
+    let adds_up = account.adds_up(published);
+    step("The closing account");
+    say(&format!(
+        "  {} published {} {} processed + {} failed",
+        count(published),
+        if adds_up { "=" } else { "is NOT" },
+        count(account.processed),
+        count(account.failed)
+    ));
+    if !adds_up {
+        warn(&format!(
+            "  lost: {}; processed more than once: {}",
+            count(account.lost(published)),
+            count(account.duplicates)
+        ));
+    }
+    Ok(adds_up)
+}
+
+async fn show_entries(stack: &Stack) -> Result<()> {
+    let mut connection = stack.redis.connect().await?;
+    step("The first entries of the stream messages:processed, as they stand");
+    for (id, fields) in first_entries(&mut connection, SHOWN_ENTRIES).await? {
+        say(&format!("  {id}"));
+        let width = fields.iter().step_by(2).map(String::len).max().unwrap_or(0);
+        for pair in fields.chunks(2) {
+            if let [name, value] = pair {
+                say(&format!("    {name:<width$}  {value}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tell_how_to_talk_to_it(stack: &Stack) {
+    let port = stack.redis.port();
+    let group = stack.group.address();
+    step("Everything is running; Ctrl-C ends it. How to talk to it:");
+    let id = r#"{"message_id":"hello-1","text":"hello"}"#;
+    for line in [
+        format!("redis-cli -p {port} PUBLISH messages:published '{id}'"),
+        format!("redis-cli -p {port} XREVRANGE messages:processed + - COUNT 1"),
+        format!("redis-cli -p {port} LRANGE consumer:ids 0 -1"),
+        format!("cargo run -p publisher -- --redisServerPort {port} --rate 100"),
+        format!("curl http://{group}/health"),
+    ] {
+        say(&format!("  {line}"));
+    }
+    if let Some(consumer) = stack.consumers.first() {
+        let address = consumer.address();
+        say(&format!("  curl http://{address}/health"));
+        say(&format!(
+            "  curl -X POST http://{group}/checkMembership -H 'Content-Type: application/json' \
+             -d '{{\"consumer_id\":\"{}\"}}'",
+            consumer.consumer_id().unwrap_or(address)
+        ));
+    }
+}

@@ -1,0 +1,89 @@
+//! Publishing a number of messages and waiting until all of them have come out.
+
+use std::{
+    process::Stdio,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, bail};
+use local_stack::{Binaries, PrivateRedis};
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+
+use crate::{account, output::Progress};
+
+/// How often the streams' lengths are asked for.
+const POLL: Duration = Duration::from_millis(5);
+
+/// How long nothing may come out until the rest counts as lost.
+const STALLED_AFTER: Duration = Duration::from_secs(15);
+
+/// A publisher that has been started.
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    /// The process; it ends when this is dropped.
+    pub process: Child,
+    /// When it was started.
+    pub started: SystemTime,
+    messages: u64,
+}
+
+impl Publishing {
+    /// Starts the publisher, its output going where it is told.
+    pub(crate) fn start(
+        binaries: &Binaries,
+        redis: &PrivateRedis,
+        messages: u64,
+        output: fn() -> Stdio,
+    ) -> Result<Self> {
+        let started = SystemTime::now();
+        let process = Command::new(&binaries.publisher)
+            .args(["--redisServerPort", &redis.port_text()])
+            .args(["--count", &messages.to_string()])
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the publisher")?;
+        Ok(Self {
+            process,
+            started,
+            messages,
+        })
+    }
+
+    /// Waits until it has published everything.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
+        let status = self.process.wait().await?;
+        if !status.success() {
+            bail!("the publisher failed ({status})");
+        }
+        Ok(())
+    }
+
+    /// Waits until as many messages are in the two streams, or nothing more comes; calls `look` every
+    /// time the streams are looked at.
+    pub(crate) async fn wait_until_settled(
+        &self,
+        redis: &PrivateRedis,
+        mut look: impl FnMut(&Child),
+    ) -> Result<()> {
+        let mut connection = redis.connect().await?;
+        let mut progress = Progress::start("messages processed", self.messages);
+        let (mut settled, mut last_change) = (0, Instant::now());
+        while settled < self.messages && last_change.elapsed() < STALLED_AFTER {
+            look(&self.process);
+            let now = account::settled(&mut connection).await?;
+            if now > settled {
+                last_change = Instant::now();
+            }
+            settled = now;
+            progress.show(settled);
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! `cargo xtask test`: all tests of the workspace, with a Redis to test against.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use local_stack::{
+    Binaries, Profile, RedisServer,
+    binaries::{cargo, workspace},
+};
+use tokio::process::Command;
+
+use crate::output::step;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Further arguments of `cargo test --workspace`, such as a test's name, or `-- --nocapture`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    cargo_test: Vec<String>,
+}
+
+/// Runs them; the exit code is that of `cargo test`.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let server = RedisServer::find_or_install()?;
+    step(&format!(
+        "Redis to test against: {}",
+        server.path().display()
+    ));
+    step("Building the services");
+    Binaries::build(Profile::Dev).await?;
+    let further = arguments.cargo_test.join(" ");
+    step(&format!("cargo test --workspace {further}"));
+    let status = Command::from(cargo())
+        .args(["test", "--workspace"])
+        .args(&arguments.cargo_test)
+        .current_dir(workspace())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .context("cannot run cargo")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
