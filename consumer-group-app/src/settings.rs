@@ -111,6 +111,13 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let readme = std::fs::read_to_string(root.join("../README.md")).unwrap();
+        PROGRAM.check_table(&readme).unwrap();
+    }
+
+    #[test]
     fn the_defaults_are_usable() {
         let loaded = PROGRAM.load(["consumer-group-app".into()], []).unwrap();
         let settings: Settings = loaded.read().unwrap();

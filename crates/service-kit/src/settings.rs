@@ -4,17 +4,16 @@
 //! keys and the defaults all come from that list. Precedence: flag, environment, file, default. Nothing
 //! is opened, bound or connected here, so a mistake is told before anything happens.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    fmt,
-    path::{Path, PathBuf},
-};
+mod check;
+mod merged;
+
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Command};
-use config::{Config, ConfigError, FileFormat, Map, Source, Value, ValueKind};
+use config::{Config, ConfigError};
 use serde::de::DeserializeOwned;
 
+use self::merged::{Merged, read_ini};
 use crate::telemetry::TelemetryError;
 
 /// The flag that names another settings file.
@@ -206,40 +205,6 @@ impl Program {
         self.settings.iter().flat_map(|list| list.iter())
     }
 
-    /// Checks that a settings file names every setting with its default, and nothing else; for the
-    /// test that keeps the file a program ships with true.
-    ///
-    /// # Errors
-    /// The differences, or why the file cannot be read.
-    pub fn check_shipped_file(&self, path: &Path) -> Result<(), String> {
-        let shipped: BTreeMap<_, _> = read_ini(path)
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .collect();
-        let defaults: BTreeMap<_, _> = self
-            .settings()
-            .map(|setting| {
-                (
-                    setting.key.to_owned(),
-                    setting.default.unwrap_or_default().to_owned(),
-                )
-            })
-            .collect();
-        if shipped == defaults {
-            return Ok(());
-        }
-        let differences = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
-            let only = a.iter().filter(|(key, value)| b.get(*key) != Some(*value));
-            only.map(|(key, value)| format!("{key} = {value}"))
-                .collect::<Vec<_>>()
-        };
-        let (missing, extra) = (
-            differences(&defaults, &shipped),
-            differences(&shipped, &defaults),
-        );
-        Err(format!("missing: {missing:?}; extra: {extra:?}"))
-    }
-
     fn add_file(
         &self,
         matches: &ArgMatches,
@@ -313,85 +278,6 @@ impl Program {
                     .unwrap_or_default(),
             }
         })
-    }
-}
-
-/// The `section.key = value` pairs of an INI file.
-fn read_ini(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
-    let bad_file = |source| SettingsError::BadFile {
-        path: path.display().to_string(),
-        source,
-    };
-    let file = config::File::from(path.to_owned()).format(FileFormat::Ini);
-    let mut pairs = Vec::new();
-    for (section, value) in file.collect().map_err(bad_file)? {
-        match value.kind {
-            ValueKind::Table(table) => {
-                for (key, value) in table {
-                    let value = value.into_string().map_err(bad_file)?;
-                    pairs.push((format!("{section}.{key}"), value));
-                }
-            }
-            _ => pairs.push((section, value.into_string().map_err(bad_file)?)),
-        }
-    }
-    Ok(pairs)
-}
-
-/// The winning value of each key with its origin, as a source for [`Config`].
-#[derive(Clone, Default)]
-struct Merged(BTreeMap<&'static str, (String, String)>);
-
-impl Merged {
-    fn set(&mut self, key: &'static str, value: String, origin: String) {
-        self.0.insert(key, (value, origin));
-    }
-
-    /// Where the value that an error speaks of was given.
-    fn origin_of(&self, error: &ConfigError) -> String {
-        let key = match error {
-            ConfigError::Type { key, .. } | ConfigError::At { key, .. } => key.as_deref(),
-            _ => None,
-        };
-        let found = key.and_then(|key| self.0.get(key));
-        found.map_or_else(
-            || "an unknown place".to_owned(),
-            |(_, origin)| origin.clone(),
-        )
-    }
-
-    /// An empty value for something that may be absent means that it is absent.
-    fn drop_empty(&mut self, settings: impl Iterator<Item = &'static Setting>) {
-        for setting in settings.filter(|setting| setting.default.is_none()) {
-            if self
-                .0
-                .get(setting.key)
-                .is_some_and(|(value, _)| value.is_empty())
-            {
-                self.0.remove(setting.key);
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Merged {
-    /// Shows the keys only: values may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Source for Merged {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        let pairs = self.0.iter().map(|(key, (value, origin))| {
-            let value = Value::new(Some(origin), ValueKind::String(value.clone()));
-            ((*key).to_owned(), value)
-        });
-        Ok(pairs.collect())
     }
 }
 
