@@ -22,7 +22,7 @@ COPY --from=manifests /src .
 RUN cargo build --release --locked $BINARIES
 COPY . .
 # Newer than the empty sources, whatever the time stamps in the checkout.
-RUN find . -name '*.rs' -exec touch {} + && cargo build --release --locked $BINARIES \
+RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + && cargo build --release --locked $BINARIES \
     && mkdir /out && cd target/release && cp consumer-group-app consumer-app publisher /out/
 
 FROM debian:bookworm-slim

@@ -1,8 +1,11 @@
 //! Removes dead consumers from the list, and puts back those that were only away.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    time::Duration,
+};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
 use redis_bus::{BusError, consumer_list::ConsumerList};
 use service_kit::{
@@ -10,7 +13,7 @@ use service_kit::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -47,6 +50,10 @@ pub(crate) struct HealthChecker {
     /// Removed for not answering, and when. They believe themselves registered for minutes yet, so one
     /// that answers again, after a freeze or a network failure, is put back.
     missed: HashMap<ConsumerId, Instant>,
+    /// Waiting for a check.
+    to_check: VecDeque<ConsumerId>,
+    /// Waiting for a check, or being checked.
+    marked: HashSet<ConsumerId>,
     failures: Occasionally,
 }
 
@@ -75,50 +82,73 @@ impl HealthChecker {
             suspects,
             rules,
             missed: HashMap::new(),
+            to_check: VecDeque::new(),
+            marked: HashSet::new(),
             failures,
         }
     }
 
-    /// Checks everything in the list, until Redis could be asked.
-    async fn sweep(&mut self) {
+    /// Sweeps, checks and looks for the missed, for ever.
+    async fn work(&mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        while let Err(cause) = self.try_sweep().await {
-            self.complain(&cause);
-            sleep(backoff.next_wait()).await;
+        let mut next_sweep = Instant::now();
+        let mut look = interval(LOOK_FOR_MISSED_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = FuturesUnordered::new();
+        loop {
+            while checks.len() < CHECKS_AT_ONCE
+                && let Some(id) = self.to_check.pop_front()
+            {
+                checks.push(check(self.client.clone(), id));
+            }
+            tokio::select! {
+                () = sleep_until(next_sweep) => {
+                    let wait = match self.sweep().await {
+                        Ok(()) => {
+                            backoff.reset();
+                            self.rules.every
+                        }
+                        Err(cause) => {
+                            self.complain(&cause);
+                            backoff.next_wait()
+                        }
+                    };
+                    next_sweep = Instant::now() + wait;
+                }
+                Some(id) = self.suspects.recv() => self.mark(id),
+                Some((id, health)) = checks.next() => {
+                    self.marked.remove(&id);
+                    if let Err(cause) = self.act(id, health).await {
+                        self.complain(&cause);
+                    }
+                }
+                _ = look.tick(), if !self.missed.is_empty() => self.look_for_missed().await,
+            }
         }
     }
 
-    async fn try_sweep(&mut self) -> Result<(), BusError> {
+    /// Marks everything in the list to be checked, and removes what is no consumer id.
+    async fn sweep(&mut self) -> Result<(), BusError> {
         let members = self.list.members().await?;
         for entry in &members.malformed {
-            let entry_text = String::from_utf8_lossy(entry)
+            let shown = String::from_utf8_lossy(entry)
                 .chars()
                 .take(80)
                 .collect::<String>();
             warn!(
-                entry = entry_text.escape_debug().to_string(),
+                entry = shown.escape_debug().to_string(),
                 "removing what is no consumer id"
             );
             self.list.remove(entry).await?;
         }
-        let client = &self.client;
-        let checks = stream::iter(members.consumers)
-            .map(|id| async move {
-                let health = check(client, &id).await;
-                (id, health)
-            })
-            .buffer_unordered(CHECKS_AT_ONCE);
-        let checked: Vec<_> = checks.collect().await;
-        for (id, health) in checked {
-            self.act(id, health).await?;
-        }
+        members.consumers.into_iter().for_each(|id| self.mark(id));
         Ok(())
     }
 
-    async fn check_suspect(&mut self, id: ConsumerId) {
-        let health = check(&self.client, &id).await;
-        if let Err(cause) = self.act(id, health).await {
-            self.complain(&cause);
+    /// Marks a consumer to be checked, unless it is already.
+    fn mark(&mut self, id: ConsumerId) {
+        if self.marked.insert(id.clone()) {
+            self.to_check.push_back(id);
         }
     }
 
@@ -173,37 +203,27 @@ impl HealthChecker {
     }
 }
 
-/// Checks one consumer, more than once if need be.
-async fn check(client: &ConsumerClient, id: &ConsumerId) -> Health {
-    let mut health = client.health(id).await;
-    for _ in 1..CHECKS {
-        match health {
-            Health::Up | Health::Gone => return health,
-            Health::Down(_) => sleep(CHECK_AGAIN).await,
-        }
-        health = client.health(id).await;
-    }
-    health
-}
-
 impl Role for HealthChecker {
     async fn run(&mut self, cancelled: CancellationToken) {
-        let mut sweep = interval(self.rules.every);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut look = interval(LOOK_FOR_MISSED_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let work = async {
-            loop {
-                tokio::select! {
-                    _ = sweep.tick() => self.sweep().await,
-                    Some(id) = self.suspects.recv() => self.check_suspect(id).await,
-                    _ = look.tick(), if !self.missed.is_empty() => self.look_for_missed().await,
-                }
-            }
-        };
+        // What a run that panicked had under way is checked again.
+        self.marked.clear();
+        self.to_check.clear();
         tokio::select! {
             () = cancelled.cancelled() => {}
-            () = work => {}
+            () = self.work() => {}
         }
     }
+}
+
+/// Checks one consumer, more than once if need be.
+async fn check(client: ConsumerClient, id: ConsumerId) -> (ConsumerId, Health) {
+    let mut health = client.health(&id).await;
+    for _ in 1..CHECKS {
+        match health {
+            Health::Up | Health::Gone => break,
+            Health::Down(_) => sleep(CHECK_AGAIN).await,
+        }
+        health = client.health(&id).await;
+    }
+    (id, health)
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::{
     BusError, Endpoint,
@@ -13,7 +12,7 @@ use service_kit::{
 };
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -89,27 +88,26 @@ impl Listener {
                 "the subscription was interrupted: what was published meanwhile was not heard"
             );
         }
-        let ended = tokio::select! {
-            ended = self.hear_all(&mut subscription) => ended,
-            () = cancelled.cancelled() => self.say_farewell(&mut subscription).await,
-        };
+        let ended = self.hear_until(&mut subscription, cancelled).await;
         self.gap = Some(Instant::now());
-        ended
+        ended?;
+        self.say_farewell(&mut subscription).await
     }
 
-    /// Hears until the subscription ends.
-    ///
-    /// # Cancel safety
-    /// Safe while there is room for what is heard; else one payload waits for room here and is lost.
-    async fn hear_all(&self, subscription: &mut Subscription) -> Result<(), BusError> {
+    /// Hears until `cancelled`; what was read by then is heard to the end.
+    async fn hear_until(
+        &self,
+        subscription: &mut Subscription,
+        cancelled: &CancellationToken,
+    ) -> Result<(), BusError> {
         loop {
-            let mut heard = Some(subscription.next().await?);
-            while let Some(next) = heard {
-                match next {
-                    Heard::Message(payload) => self.hear(payload).await,
-                    Heard::Unsubscribed => return Ok(()),
-                }
-                heard = subscription.next_buffered()?;
+            let heard = tokio::select! {
+                heard = subscription.next() => heard?,
+                () = cancelled.cancelled() => return Ok(()),
+            };
+            self.hear(heard).await;
+            while let Some(heard) = subscription.next_buffered()? {
+                self.hear(heard).await;
             }
         }
     }
@@ -117,17 +115,24 @@ impl Listener {
     /// Unsubscribes and hears what Redis had sent by then: it counts as delivered there.
     async fn say_farewell(&self, subscription: &mut Subscription) -> Result<(), BusError> {
         subscription.unsubscribe().await?;
-        if timeout(FAREWELL_TIMEOUT, self.hear_all(subscription))
-            .await
-            .is_err()
-        {
-            warn!("Redis did not confirm the end of the subscription in time");
+        let give_up = Instant::now() + FAREWELL_TIMEOUT;
+        loop {
+            match timeout_at(give_up, subscription.next()).await {
+                Ok(Ok(Heard::Unsubscribed)) => return Ok(()),
+                Ok(heard) => self.hear(heard?).await,
+                Err(_) => {
+                    warn!("Redis did not confirm the end of the subscription in time");
+                    return Ok(());
+                }
+            }
         }
-        Ok(())
     }
 
-    /// Takes in one payload.
-    async fn hear(&self, payload: Bytes) {
+    /// Takes in one payload. Not to be cancelled: what it waits with would be lost.
+    async fn hear(&self, heard: Heard) {
+        let Heard::Message(payload) = heard else {
+            return;
+        };
         let letter = match Message::parse(payload.clone()) {
             Ok(message) => match self.queue.push(&message) {
                 Ok(()) => return,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use protocol::DeadLetterReason;
+use service_kit::supervisor::Supervisor;
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
@@ -11,7 +12,11 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::start::Running;
-use crate::{dead_letter_writer::Letter, queue::Account};
+use crate::{
+    consumer_group::ConsumerGroup,
+    dead_letter_writer::Letter,
+    queue::{Account, MemoryQueue},
+};
 
 /// How often the drain looks whether anybody is left to deliver to.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -24,8 +29,11 @@ impl Running {
     /// ends every role; the REST API last, because consumers unregister while they drain, too.
     pub(super) async fn drain(mut self, grace: Duration) -> anyhow::Result<()> {
         self.stages.listening.cancel();
-        end_of(&mut self.listener).await;
-        if timeout(grace, self.all_delivered()).await.is_err() {
+        let all_delivered = async {
+            end_of(&mut self.listener).await;
+            all_delivered(&self.queue, &self.group, &self.outboxes).await;
+        };
+        if timeout(grace, all_delivered).await.is_err() {
             warn!("the grace period is over; the rest goes to the dead letters");
         }
         self.stages.delivering.cancel();
@@ -58,19 +66,6 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until nothing is left to deliver, or nobody to deliver it to.
-    async fn all_delivered(&self) {
-        let nobody_left = async {
-            while !(self.group.is_empty() && self.outboxes.is_empty()) {
-                sleep(LOOK_AGAIN).await;
-            }
-        };
-        tokio::select! {
-            () = self.queue.all_finished() => {}
-            () = nobody_left => {}
-        }
-    }
-
     /// Writes what is back in the queue, and all that waits to be written, to the dead letters.
     async fn save_rest(&mut self) {
         for delivery in self.queue.take(usize::MAX) {
@@ -82,6 +77,19 @@ impl Running {
         }
         self.stages.writing.cancel();
         end_of(&mut self.writer).await;
+    }
+}
+
+/// Waits until nothing is left to deliver, or nobody to deliver it to.
+async fn all_delivered(queue: &MemoryQueue, group: &ConsumerGroup, outboxes: &Supervisor) {
+    let nobody_left = async {
+        while !(group.is_empty() && outboxes.is_empty()) {
+            sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = queue.all_finished() => {}
+        () = nobody_left => {}
     }
 }
 
