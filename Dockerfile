@@ -19,7 +19,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 ARG BINARIES="--bin consumer-group-app --bin consumer-app --bin publisher"
 COPY --from=manifests /src .
-RUN cargo build --release --locked $BINARIES
+RUN cargo build --release --locked $BINARIES && find . -path ./target -prune -o -name '*.rs' -exec rm {} +
 COPY . .
 # Newer than the empty sources, whatever the time stamps in the checkout.
 RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + && cargo build --release --locked $BINARIES \
