@@ -1,1 +1,27 @@
-//! x
+//! The verbs of the functional tests: start services, publish, look into Redis, call, pretend.
+//!
+//! Everything is real: processes, sockets, Redis. What a test starts ends with it. Errors are `anyhow`:
+//! a test shows them and fails.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`services`] | starting a Redis, a group and consumers of one's own |
+//! | [`bus`] | [`Bus`]: publishing, and what stands in Redis |
+//! | [`ledger`] | [`Ledger`]: what was published, and whether all of it arrived |
+//! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
+//! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
+//! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
+
+pub mod bus;
+pub mod calls;
+pub mod fake_consumer;
+pub mod fake_server;
+pub mod ledger;
+pub mod services;
+
+pub use bus::{Bus, Entry};
+pub use fake_consumer::FakeConsumer;
+pub use fake_server::{FakeServer, Reply};
+pub use ledger::Ledger;
+pub use local_stack::{PrivateRedis, Service, Signal, Stack, StackOptions, wait_until};
+pub use services::PATIENCE;

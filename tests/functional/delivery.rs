@@ -1,0 +1,93 @@
+//! Each message is handed to exactly one consumer, picked at random.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use harness::{
+    Bus, FakeConsumer, Ledger, PATIENCE, Reply, Stack, StackOptions, bus,
+    services::{group, redis, wait_for_account},
+    wait_until,
+};
+
+#[tokio::test]
+async fn every_message_reaches_exactly_one_consumer() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let mut consumers = Vec::new();
+    for _ in 0..3 {
+        consumers.push(FakeConsumer::join(&group, Reply::status(200)).await?);
+    }
+    let ids: Vec<_> = (0..1000).map(|number| format!("m{number:04}")).collect();
+    bus.publish_ids(&ids).await?;
+    wait_for_account(&group, 1000, 0).await?;
+    let mut received = Vec::new();
+    for consumer in &consumers {
+        let share = consumer.received()?;
+        assert!(!share.is_empty());
+        received.extend(share);
+    }
+    received.sort_unstable();
+    assert_eq!(received, ids);
+    Ok(())
+}
+
+#[tokio::test]
+async fn consumers_are_picked_evenly() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let mut consumers = Vec::new();
+    for _ in 0..3 {
+        consumers.push(FakeConsumer::join(&group, Reply::status(200)).await?);
+    }
+    Ledger::default().publish_steadily(&bus, 900, 300).await;
+    wait_for_account(&group, 900, 0).await?;
+    let mut chi_square = 0.0;
+    for consumer in &consumers {
+        let share = f64::from(u32::try_from(consumer.received()?.len())?);
+        chi_square += (share - 300.0).powi(2) / 300.0;
+    }
+    // Two degrees of freedom: a fair choice exceeds this once in three million runs.
+    assert!(chi_square < 30.0, "{chi_square}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_travels_byte_for_byte() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let server = harness::FakeServer::start(|_| Reply::status(200)).await?;
+    harness::calls::register(&group, &server.address()).await?;
+    let payload = " {\"b\":1.0, \"message_id\" : \"\\u0061\",\n\"a\":[1e3,\"ü\"]}\n";
+    bus.publish(payload).await?;
+    wait_until("the message to be delivered", PATIENCE, async || {
+        Ok(!server.requests("/processMessage").is_empty())
+    })
+    .await?;
+    let request = &server.requests("/processMessage")[0];
+    assert_eq!(request.method, "POST");
+    assert_eq!(String::from_utf8_lossy(&request.body), payload);
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_real_consumers_every_message_is_one_entry_of_one_of_them() -> Result<()> {
+    let stack = Stack::start(StackOptions {
+        consumers: 3,
+        ..StackOptions::default()
+    })
+    .await?;
+    let bus = Bus::of(&stack.redis);
+    let ids: Vec<_> = (0..1000).map(|number| format!("m{number:04}")).collect();
+    bus.publish_ids(&ids).await?;
+    let entries = bus.wait_for_processed(1000).await?;
+    let mut processed = bus::ids(&entries)?;
+    processed.sort_unstable();
+    assert_eq!(processed, ids);
+    let mut by = BTreeSet::new();
+    for entry in &entries {
+        by.insert(entry.text("consumer_id")?);
+    }
+    let all: BTreeSet<_> = bus.members().await?.into_iter().collect();
+    assert_eq!(by, all);
+    wait_for_account(&stack.group, 1000, 0).await
+}

@@ -1,0 +1,30 @@
+//! Functional tests: the real services as processes, a real Redis, real sockets.
+//!
+//! One file a behaviour; the name of a test is the claim it checks. `harness` holds the verbs.
+
+mod tidy;
+
+mod settings;
+mod settings_redis;
+mod settings_refused;
+
+mod health_check;
+mod membership_list;
+mod register;
+mod registration;
+
+mod process_message;
+mod process_message_errors;
+
+mod bad_input;
+mod buffer;
+mod dead_letters;
+mod delivery;
+mod original_contract;
+mod retry;
+mod throughput;
+
+mod conservation;
+mod self_healing;
+mod shutdown;
+mod shutdown_consumer;

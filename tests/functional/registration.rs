@@ -1,0 +1,131 @@
+//! How a consumer becomes a member of the group, stays one, and leaves.
+
+use anyhow::Result;
+use harness::{
+    Bus, FakeConsumer, PATIENCE, Reply, Service,
+    calls::{self, ok},
+    services::{
+        self, binaries, consumer_without_group, fixed_port, group, group_at, id_of, redis,
+        wait_for_members, wait_until_joined,
+    },
+    wait_until,
+};
+
+#[tokio::test]
+async fn a_consumer_registers_at_start_and_unregisters_at_sigterm() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let mut consumer = services::consumer(&redis, &group, &[]).await?;
+    assert_eq!(bus.members().await?, [id_of(&consumer)?]);
+    assert_eq!(id_of(&consumer)?, consumer.address());
+    let status = consumer.terminate(PATIENCE).await?;
+    assert_eq!(status.code(), Some(0));
+    assert!(bus.members().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_removed_from_the_list_registers_again() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let args = ["--registrationCheckIntervalSeconds", "1"];
+    let consumer = services::consumer(&redis, &group, &args).await?;
+    let id = id_of(&consumer)?;
+    let removed: u64 = bus.command(&["LREM", "consumer:ids", "0", &id]).await?;
+    assert_eq!(removed, 1);
+    wait_for_members(&bus, &[&id]).await
+}
+
+#[tokio::test]
+async fn a_consumer_started_before_its_group_registers_without_a_restart() -> Result<()> {
+    let redis = redis().await?;
+    let (bus, port) = (Bus::of(&redis), fixed_port()?);
+    let consumer = consumer_without_group(&redis, port, &[]).await?;
+    consumer
+        .wait_for_log("not registered with the group", PATIENCE)
+        .await?;
+    assert_eq!(
+        calls::get(&consumer, "/health").await?,
+        ok("Application is running"),
+        "it answers before it is registered"
+    );
+    let group = group_at(port, &redis, &[]).await?;
+    wait_until_joined(&group, &id_of(&consumer)?).await?;
+    bus.publish_id("m").await?;
+    bus.wait_for_processed(1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_a_full_group_refused_gets_in_when_there_is_room() -> Result<()> {
+    let redis = redis().await?;
+    let group = group(&redis, &["--maxConsumerGroupSize", "1"]).await?;
+    let mut first = services::consumer(&redis, &group, &[]).await?;
+    let second = local_second(&redis, &group).await?;
+    let line = second
+        .wait_for_log("not registered with the group", PATIENCE)
+        .await?;
+    assert!(line.contains("Failed to register consumer!"), "{line}");
+    first.terminate(PATIENCE).await?;
+    wait_for_members(&Bus::of(&redis), &[&id_of(&second)?]).await
+}
+
+async fn local_second(redis: &harness::PrivateRedis, group: &Service) -> Result<Service> {
+    consumer_without_group(redis, group.port_text().parse()?, &[]).await
+}
+
+#[tokio::test]
+async fn a_consumer_registers_as_what_it_is_told_to_advertise() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let args = [
+        "--advertisedHost",
+        "worker_1.example",
+        "--advertisedPort",
+        "81",
+    ];
+    let _consumer = services::consumer(&redis, &group, &args).await?;
+    assert_eq!(bus.members().await?, ["worker_1.example:81"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_listens_on_all_addresses_registers_under_the_machines_name() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let args = ["--restApiHost", "0.0.0.0"];
+    let consumer = services::consumer(&redis, &group, &args).await?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
+    let id = format!("{}:{}", name.trim(), consumer.port_text());
+    assert_eq!(bus.members().await?, [id]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_an_id_is_told_at_start() -> Result<()> {
+    let args = ["--restApiPort", "0", "--advertisedHost", "http://x"];
+    let ended = services::run(&binaries().await?.consumer, &args, &[]).await?;
+    assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
+    assert!(ended.output.contains("--advertisedHost"), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn messages_wait_while_nobody_is_registered_and_come_when_somebody_is() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    for number in 0..50 {
+        assert_eq!(bus.publish_id(&format!("m{number}")).await?, 1);
+    }
+    let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
+    wait_until("all that waited to be delivered", PATIENCE, async || {
+        Ok(consumer.received()?.len() == 50)
+    })
+    .await?;
+    let mut received = consumer.received()?;
+    received.sort_unstable();
+    received.dedup();
+    assert_eq!(received.len(), 50);
+    assert!(bus.failed().await?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! Publishing, and what stands in Redis.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
+use local_stack::{
+    PrivateRedis,
+    redis::{
+        self, AsyncConnectionConfig, Client, FromRedisValue, ToRedisArgs,
+        aio::MultiplexedConnection, streams::StreamRangeReply,
+    },
+    wait_until,
+};
+use serde_json::Value;
+
+use crate::PATIENCE;
+
+const CHANNEL: &str = "messages:published";
+const CONSUMER_LIST: &str = "consumer:ids";
+const PROCESSED: &str = "messages:processed";
+const FAILED: &str = "messages:failed";
+
+/// How long Redis may take for an answer; longer than any test freezes it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many messages are published in one round trip.
+const BATCH: usize = 500;
+
+/// An entry of a stream: its fields, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry(BTreeMap<String, Vec<u8>>);
+
+impl Entry {
+    /// A field as text.
+    ///
+    /// # Errors
+    /// When there is no such field.
+    pub fn text(&self, name: &str) -> Result<String> {
+        Ok(String::from_utf8_lossy(self.bytes(name)?).into_owned())
+    }
+
+    /// A field as it is.
+    ///
+    /// # Errors
+    /// When there is no such field.
+    pub fn bytes(&self, name: &str) -> Result<&[u8]> {
+        let value = self.0.get(name);
+        Ok(value.with_context(|| format!("no field {name} in {:?}", self.names()))?)
+    }
+
+    /// The names of all fields, in order of the alphabet.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+}
+
+/// A Redis as publisher and onlooker see it; connects anew for each question, so that it is at
+/// home in a Redis that comes and goes.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    url: String,
+}
+
+impl Bus {
+    /// That of a private Redis.
+    #[must_use]
+    pub fn of(redis: &PrivateRedis) -> Self {
+        Self::at(&format!("redis://127.0.0.1:{}", redis.port()))
+    }
+
+    /// That of a URL.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+        }
+    }
+
+    /// A connection of one's own.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn connect(&self) -> Result<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER_TIMEOUT))
+            .set_response_timeout(Some(ANSWER_TIMEOUT));
+        let client = Client::open(self.url.as_str())?;
+        Ok(client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?)
+    }
+
+    /// Any command.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached or refuses.
+    pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
+        let mut connection = self.connect().await?;
+        let (name, args) = words.split_first().context("a command has a name")?;
+        Ok(redis::cmd(name)
+            .arg(args)
+            .query_async(&mut connection)
+            .await?)
+    }
+
+    /// Publishes any payload; says how many subscribers heard it.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn publish(&self, payload: impl ToRedisArgs) -> Result<u64> {
+        let mut connection = self.connect().await?;
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(CHANNEL).arg(payload);
+        Ok(publish.query_async(&mut connection).await?)
+    }
+
+    /// Publishes a message of nothing but its id.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn publish_id(&self, id: &str) -> Result<u64> {
+        self.publish(message(id)).await
+    }
+
+    /// Publishes messages in one go; says of each how many subscribers heard it.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn publish_ids(&self, ids: &[String]) -> Result<Vec<u64>> {
+        let mut connection = self.connect().await?;
+        let mut heard = Vec::with_capacity(ids.len());
+        for batch in ids.chunks(BATCH) {
+            let mut pipeline = redis::pipe();
+            for id in batch {
+                pipeline.cmd("PUBLISH").arg(CHANNEL).arg(message(id));
+            }
+            let answers: Vec<u64> = pipeline.query_async(&mut connection).await?;
+            heard.extend(answers);
+        }
+        Ok(heard)
+    }
+
+    /// The stream of processed messages.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn processed(&self) -> Result<Vec<Entry>> {
+        self.entries(PROCESSED).await
+    }
+
+    /// The stream of dead letters.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn failed(&self) -> Result<Vec<Entry>> {
+        self.entries(FAILED).await
+    }
+
+    /// How many entries the two streams have together.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn finished(&self) -> Result<usize> {
+        let mut connection = self.connect().await?;
+        let (processed, failed): (usize, usize) = redis::pipe()
+            .cmd("XLEN")
+            .arg(PROCESSED)
+            .cmd("XLEN")
+            .arg(FAILED)
+            .query_async(&mut connection)
+            .await?;
+        Ok(processed + failed)
+    }
+
+    /// Waits for so many processed messages and returns them.
+    ///
+    /// # Errors
+    /// When there are not so many in time.
+    pub async fn wait_for_processed(&self, count: usize) -> Result<Vec<Entry>> {
+        self.wait_for(PROCESSED, count).await
+    }
+
+    /// Waits for so many dead letters and returns them.
+    ///
+    /// # Errors
+    /// When there are not so many in time.
+    pub async fn wait_for_failed(&self, count: usize) -> Result<Vec<Entry>> {
+        self.wait_for(FAILED, count).await
+    }
+
+    /// The list of registered consumers.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn members(&self) -> Result<Vec<String>> {
+        self.command(&["LRANGE", CONSUMER_LIST, "0", "-1"]).await
+    }
+
+    async fn wait_for(&self, stream: &str, count: usize) -> Result<Vec<Entry>> {
+        let mut connection = self.connect().await?;
+        let what = format!("{count} entries of {stream}");
+        let length = redis::cmd("XLEN").arg(stream).to_owned();
+        wait_until(&what, PATIENCE, async || {
+            let mut connection = connection.clone();
+            let length: usize = length.query_async(&mut connection).await?;
+            Ok(length >= count)
+        })
+        .await?;
+        entries(&mut connection, stream).await
+    }
+
+    async fn entries(&self, stream: &str) -> Result<Vec<Entry>> {
+        entries(&mut self.connect().await?, stream).await
+    }
+}
+
+/// A message of nothing but its id.
+#[must_use]
+pub fn message(id: &str) -> String {
+    serde_json::json!({ "message_id": id }).to_string()
+}
+
+/// The message ids of entries, in their order.
+///
+/// # Errors
+/// When an entry has none.
+pub fn ids(entries: &[Entry]) -> Result<Vec<String>> {
+    entries
+        .iter()
+        .map(|entry| entry.text("message_id"))
+        .collect()
+}
+
+/// A field that holds JSON.
+///
+/// # Errors
+/// When there is no such field, or it is no JSON.
+pub fn json(entry: &Entry, name: &str) -> Result<Value> {
+    Ok(serde_json::from_slice(entry.bytes(name)?)?)
+}
+
+async fn entries(connection: &mut MultiplexedConnection, stream: &str) -> Result<Vec<Entry>> {
+    let reply: StreamRangeReply = redis::cmd("XRANGE")
+        .arg(&[stream, "-", "+"])
+        .query_async(connection)
+        .await?;
+    let read = |(name, value): (String, redis::Value)| {
+        Ok((name, redis::from_redis_value::<Vec<u8>>(value)?))
+    };
+    reply
+        .ids
+        .into_iter()
+        .map(|entry| entry.map.into_iter().map(read).collect::<Result<_>>())
+        .map(|fields| fields.map(Entry))
+        .collect()
+}

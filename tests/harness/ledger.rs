@@ -1,0 +1,132 @@
+//! What was published, and whether all of it arrived.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Result, ensure};
+use local_stack::wait_until;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{Bus, PATIENCE, bus};
+
+/// How often a steady publisher publishes.
+const BEAT: Duration = Duration::from_millis(20);
+
+/// Publishes messages with numbers for ids, and keeps book.
+///
+/// The promise it checks: what Redis delivered to a subscriber is in the stream of processed messages
+/// or in that of dead letters. What had no subscriber, or what Redis did not answer for, may be lost.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    heard: BTreeSet<String>,
+    unheard: BTreeSet<String>,
+    published: usize,
+}
+
+/// Where the published ended, each id once.
+#[derive(Debug)]
+pub struct Account {
+    /// In the stream of processed messages.
+    pub processed: BTreeSet<String>,
+    /// In the stream of dead letters.
+    pub failed: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// How many messages a subscriber heard.
+    #[must_use]
+    pub fn heard(&self) -> usize {
+        self.heard.len()
+    }
+
+    /// Publishes in one go, whether or not anybody hears.
+    pub async fn publish(&mut self, bus: &Bus, count: usize) {
+        let ids: Vec<_> = (self.published..)
+            .take(count)
+            .map(|n| n.to_string())
+            .collect();
+        self.published += count;
+        let heard = bus.publish_ids(&ids).await.unwrap_or_default();
+        let mut heard = heard.into_iter();
+        for id in ids {
+            match heard.next() {
+                Some(1..) => self.heard.insert(id),
+                Some(0) | None => self.unheard.insert(id),
+            };
+        }
+    }
+
+    /// Publishes at a steady rate, whether or not anybody hears.
+    pub async fn publish_steadily(&mut self, bus: &Bus, count: usize, a_second: usize) {
+        let each = (a_second / 50).max(1);
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let end = self.published + count;
+        while self.published < end {
+            beat.tick().await;
+            self.publish(bus, each.min(end - self.published)).await;
+        }
+    }
+
+    /// Waits until a message gets through: publishes one after the other until one is processed.
+    ///
+    /// # Errors
+    /// When none is within the time.
+    pub async fn wait_until_it_works(&mut self, bus: &Bus, within: Duration) -> Result<()> {
+        let first = self.published;
+        let ledger = tokio::sync::Mutex::new(self);
+        wait_until("a message to get through", within, async || {
+            ledger.lock().await.publish(bus, 1).await;
+            tokio::time::sleep(BEAT).await;
+            let processed = bus.processed().await.unwrap_or_default();
+            let ids = bus::ids(&processed)?;
+            let is_new = |id: &String| id.parse::<usize>().is_ok_and(|id| id >= first);
+            Ok(ids.iter().any(is_new))
+        })
+        .await
+    }
+
+    /// Waits until everything heard is in one of the two streams.
+    ///
+    /// # Errors
+    /// When it is not in time, or a stream holds what was never published.
+    pub async fn wait_until_settled(&self, bus: &Bus) -> Result<Account> {
+        let what = format!(
+            "all {} messages that were heard to end somewhere",
+            self.heard()
+        );
+        let arrived = wait_until(&what, PATIENCE, async || {
+            Ok(bus.finished().await? >= self.heard() && self.missing(bus).await?.is_empty())
+        })
+        .await;
+        if let Err(cause) = arrived {
+            let missing = self.missing(bus).await?;
+            let some: Vec<_> = missing.iter().take(20).collect();
+            return Err(cause.context(format!("{} are missing: {some:?}…", missing.len())));
+        }
+        let account = account(bus).await?;
+        let ended = account.processed.union(&account.failed);
+        let strange: Vec<_> = ended
+            .filter(|id| !self.heard.contains(*id) && !self.unheard.contains(*id))
+            .collect();
+        ensure!(strange.is_empty(), "{strange:?} were never published");
+        Ok(account)
+    }
+
+    async fn missing(&self, bus: &Bus) -> Result<BTreeSet<String>> {
+        let Account { processed, failed } = account(bus).await?;
+        let missing = self.heard.difference(&processed);
+        Ok(missing
+            .filter(|id| !failed.contains(*id))
+            .cloned()
+            .collect())
+    }
+}
+
+async fn account(bus: &Bus) -> Result<Account> {
+    let processed = bus::ids(&bus.processed().await?)?;
+    let failed = bus::ids(&bus.failed().await?)?;
+    Ok(Account {
+        processed: processed.into_iter().collect(),
+        failed: failed.into_iter().collect(),
+    })
+}
