@@ -91,3 +91,46 @@ async fn with_real_consumers_every_message_is_one_entry_of_one_of_them() -> Resu
     assert_eq!(by, all);
     wait_for_account(&stack.group, 1000, 0).await
 }
+
+#[tokio::test]
+async fn messages_wait_while_nobody_is_registered_and_come_when_somebody_is() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    for number in 0..50 {
+        assert_eq!(bus.publish_id(&format!("m{number}")).await?, 1);
+    }
+    let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
+    wait_until("all that waited to be delivered", PATIENCE, async || {
+        Ok(consumer.received()?.len() == 50)
+    })
+    .await?;
+    let mut received = consumer.received()?;
+    received.sort_unstable();
+    received.dedup();
+    assert_eq!(received.len(), 50);
+    assert!(bus.failed().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_is_given_no_more_at_once_than_the_setting_says() -> Result<()> {
+    let redis = redis().await?;
+    let args = [
+        "--maxInFlightPerConsumer",
+        "2",
+        "--attemptTimeoutMs",
+        "60000",
+    ];
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
+    let stuck = FakeConsumer::join(&group, Reply::Silence).await?;
+    let well = FakeConsumer::join(&group, Reply::status(200)).await?;
+    let ids: Vec<_> = (0..500).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    // An outbox holds 64 messages beside those under way.
+    wait_until("the other to get the rest", PATIENCE, async || {
+        Ok(well.received()?.len() >= 500 - 66)
+    })
+    .await?;
+    assert_eq!(stuck.received()?.len(), 2);
+    Ok(())
+}

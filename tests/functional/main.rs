@@ -20,7 +20,9 @@ mod bad_input;
 mod buffer;
 mod dead_letters;
 mod delivery;
+mod hostile_clients;
 mod original_contract;
+mod publisher;
 mod retry;
 mod throughput;
 

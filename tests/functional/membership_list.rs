@@ -3,10 +3,12 @@
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, FakeServer, PATIENCE, Reply,
-    calls::{check_membership, register},
+    calls::{self, Answer, check_membership, register},
     services::{self, group, redis, wait_for_members, wait_until_joined},
     wait_until,
 };
+use serde_json::json;
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn the_sweep_at_start_keeps_the_living_and_removes_the_dead_and_the_malformed() -> Result<()>
@@ -100,7 +102,7 @@ async fn an_id_written_twice_by_hand_is_one_consumer_and_leaves_as_one() -> Resu
         "registering puts it right"
     );
     bus.command::<u64>(&["RPUSH", "consumer:ids", &id]).await?;
-    assert_eq!(harness::calls::unregister(&group, &id).await?.status, 200);
+    assert_eq!(calls::unregister(&group, &id).await?.status, 200);
     assert_eq!(check_membership(&group, &id).await?.status, 404);
     Ok(())
 }
@@ -130,4 +132,29 @@ async fn the_group_follows_what_is_written_to_the_list_by_hand() -> Result<()> {
     .await?;
     assert!(first.received()?.is_empty());
     Ok(())
+}
+
+#[tokio::test]
+async fn two_groups_that_share_the_list_keep_its_bound_together() -> Result<()> {
+    let redis = redis().await?;
+    let size = ["--maxConsumerGroupSize", "5"];
+    let groups = [group(&redis, &size).await?, group(&redis, &size).await?];
+    let (mut at_first, mut at_second) = (JoinSet::new(), JoinSet::new());
+    let urls = groups.each_ref().map(|group| group.url("/register"));
+    for number in 1..=10 {
+        at_first.spawn(register_at(urls[0].clone(), format!("first:{number}")));
+        at_second.spawn(register_at(urls[1].clone(), format!("second:{number}")));
+    }
+    let (first, second) = tokio::join!(at_first.join_all(), at_second.join_all());
+    let mut taken = 0;
+    for answer in first.into_iter().chain(second) {
+        taken += usize::from(answer?.status == 200);
+    }
+    assert_eq!(taken, 5);
+    assert_eq!(Bus::of(&redis).members().await?.len(), 5);
+    Ok(())
+}
+
+async fn register_at(url: String, id: String) -> Result<Answer> {
+    calls::post_to(&url, &json!({ "consumer_id": id })).await
 }

@@ -82,11 +82,12 @@ async fn a_full_group_takes_nobody_and_the_log_says_why_beside_the_reference() -
 #[tokio::test]
 async fn of_twenty_that_register_at_once_exactly_as_many_get_in_as_there_is_room() -> Result<()> {
     let redis = redis().await?;
-    let group = std::sync::Arc::new(group(&redis, &["--maxConsumerGroupSize", "5"]).await?);
+    let group = group(&redis, &["--maxConsumerGroupSize", "5"]).await?;
     let mut registering = JoinSet::new();
     for number in 1..=20 {
-        let group = std::sync::Arc::clone(&group);
-        registering.spawn(async move { register(&group, &format!("host:{number}")).await });
+        let (url, id) = (group.url("/register"), format!("host:{number}"));
+        let body = json!({ "consumer_id": id });
+        registering.spawn(async move { calls::post_to(&url, &body).await });
     }
     let mut statuses = Vec::new();
     for answer in registering.join_all().await {

@@ -2,13 +2,12 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, PATIENCE, Reply, Service,
+    Bus, PATIENCE,
     calls::{self, ok},
     services::{
         self, binaries, consumer_without_group, fixed_port, group, group_at, id_of, redis,
         wait_for_members, wait_until_joined,
     },
-    wait_until,
 };
 
 #[tokio::test]
@@ -61,17 +60,14 @@ async fn a_consumer_a_full_group_refused_gets_in_when_there_is_room() -> Result<
     let redis = redis().await?;
     let group = group(&redis, &["--maxConsumerGroupSize", "1"]).await?;
     let mut first = services::consumer(&redis, &group, &[]).await?;
-    let second = local_second(&redis, &group).await?;
+    let port = group.port_text().parse()?;
+    let second = consumer_without_group(&redis, port, &[]).await?;
     let line = second
         .wait_for_log("not registered with the group", PATIENCE)
         .await?;
     assert!(line.contains("Failed to register consumer!"), "{line}");
     first.terminate(PATIENCE).await?;
     wait_for_members(&Bus::of(&redis), &[&id_of(&second)?]).await
-}
-
-async fn local_second(redis: &harness::PrivateRedis, group: &Service) -> Result<Service> {
-    consumer_without_group(redis, group.port_text().parse()?, &[]).await
 }
 
 #[tokio::test]
@@ -107,25 +103,5 @@ async fn a_name_that_cannot_be_an_id_is_told_at_start() -> Result<()> {
     let ended = services::run(&binaries().await?.consumer, &args, &[]).await?;
     assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
     assert!(ended.output.contains("--advertisedHost"), "{ended:?}");
-    Ok(())
-}
-
-#[tokio::test]
-async fn messages_wait_while_nobody_is_registered_and_come_when_somebody_is() -> Result<()> {
-    let redis = redis().await?;
-    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
-    for number in 0..50 {
-        assert_eq!(bus.publish_id(&format!("m{number}")).await?, 1);
-    }
-    let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
-    wait_until("all that waited to be delivered", PATIENCE, async || {
-        Ok(consumer.received()?.len() == 50)
-    })
-    .await?;
-    let mut received = consumer.received()?;
-    received.sort_unstable();
-    received.dedup();
-    assert_eq!(received.len(), 50);
-    assert!(bus.failed().await?.is_empty());
     Ok(())
 }

@@ -71,7 +71,15 @@ pub async fn get(service: &Service, path: &str) -> Result<Answer> {
 /// # Errors
 /// When there is no answer.
 pub async fn post(service: &Service, path: &str, body: &Value) -> Result<Answer> {
-    send(client().post(service.url(path)).json(body)).await
+    post_to(&service.url(path), body).await
+}
+
+/// `POST` of JSON to a URL.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn post_to(url: &str, body: &Value) -> Result<Answer> {
+    send(client().post(url).json(body)).await
 }
 
 /// `POST` of any body with any content type, or none.
