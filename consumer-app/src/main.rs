@@ -9,14 +9,18 @@ use std::process::ExitCode;
 
 use consumer_kit::{Consumer, ConsumerSettings};
 use sample_processor::SampleProcessor;
-use service_kit::program;
+use service_kit::{program, settings::Loaded};
 use settings::{PROGRAM, SampleSettings};
 
 fn main() -> ExitCode {
-    program::start(&PROGRAM, async |loaded| {
-        let settings: ConsumerSettings = loaded.read()?;
-        let sample: SampleSettings = loaded.read()?;
-        let processor = SampleProcessor::new(sample.processing_delay());
-        Consumer::bind(settings, processor).await?.run().await
-    })
+    let read = |loaded: &Loaded| Ok((loaded.read()?, loaded.read()?));
+    program::start(
+        &PROGRAM,
+        read,
+        async |settings: (ConsumerSettings, SampleSettings)| {
+            let (settings, sample) = settings;
+            let processor = SampleProcessor::new(sample.processing_delay());
+            Consumer::bind(settings, processor).await?.run().await
+        },
+    )
 }

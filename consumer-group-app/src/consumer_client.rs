@@ -2,8 +2,9 @@
 
 use std::{error::Error, io, time::Duration};
 
+use bytes::Bytes;
 use protocol::{
-    ConsumerId, Message,
+    ConsumerId,
     http::{HEALTH, PROCESS_MESSAGE},
 };
 use reqwest::{
@@ -37,6 +38,18 @@ pub(crate) enum Health {
     Down(String),
 }
 
+/// Where a consumer takes messages.
+#[derive(Debug, Clone)]
+pub(crate) struct Target(Url);
+
+impl Target {
+    pub(crate) fn new(id: &ConsumerId) -> Result<Self, String> {
+        Url::parse(&id.url(PROCESS_MESSAGE))
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+}
+
 /// A client for all consumers; clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerClient {
@@ -51,18 +64,13 @@ impl ConsumerClient {
         })
     }
 
-    /// Where a consumer takes messages.
-    pub(crate) fn target(id: &ConsumerId) -> Result<Url, String> {
-        Url::parse(&id.url(PROCESS_MESSAGE)).map_err(|error| error.to_string())
-    }
-
     /// Hands a message to a consumer.
-    pub(crate) async fn deliver(&self, target: &Url, message: &Message) -> Outcome {
+    pub(crate) async fn deliver(&self, target: Target, message: Bytes) -> Outcome {
         let request = self
             .http
-            .post(target.clone())
+            .post(target.0)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(message.body().clone());
+            .body(message);
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => return failure(&error),

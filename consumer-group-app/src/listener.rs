@@ -134,10 +134,10 @@ impl Listener {
             return;
         };
         let letter = match Message::parse(payload.clone()) {
-            Ok(message) => match self.queue.push(&message) {
+            Ok(message) => match self.queue.push(message) {
                 Ok(()) => return,
                 Err(full) => {
-                    DeadLetter::new(&message, DeadLetterReason::BufferFull, 0, &full.to_string())
+                    DeadLetter::new(&full.0, DeadLetterReason::BufferFull, 0, &full.to_string())
                 }
             },
             Err(error) => {

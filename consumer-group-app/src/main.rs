@@ -25,12 +25,11 @@ mod throughput;
 use std::process::ExitCode;
 
 use app::App;
-use service_kit::program;
+use service_kit::{program, settings::Loaded};
 use settings::{PROGRAM, Settings};
 
 fn main() -> ExitCode {
-    program::start(&PROGRAM, async |loaded| {
-        let settings: Settings = loaded.read()?;
+    program::start(&PROGRAM, Loaded::read, async |settings: Settings| {
         App::bind(settings).await?.run().await
     })
 }

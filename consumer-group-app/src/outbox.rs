@@ -1,10 +1,9 @@
 //! The messages on their way to one consumer.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use protocol::{ConsumerId, Message};
-use reqwest::Url;
+use protocol::ConsumerId;
 use service_kit::supervisor::{Role, Supervisor};
 use tokio::{
     sync::{Notify, mpsc},
@@ -15,7 +14,7 @@ use tracing::{debug, warn};
 
 use crate::{
     concurrency_limit::ConcurrencyLimit,
-    consumer_client::ConsumerClient,
+    consumer_client::{ConsumerClient, Target},
     delivery::{Delivery, Outcome},
     retry::RetryBudget,
     standing::Standing,
@@ -24,6 +23,10 @@ use crate::{
 /// How many messages wait in an outbox at the most. Few, because what waits here for a slow consumer
 /// could go to a quick one.
 const WAITING: usize = 64;
+
+/// How many are left when the dispatcher is told that there is room: enough to go on with until it has
+/// brought more, and few enough that it brings many at once.
+const REFILL_AT: usize = WAITING / 2;
 
 /// A delivery that failed.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ impl Outboxes {
         left: CancellationToken,
     ) -> mpsc::Sender<Delivery> {
         let (sender, waiting) = mpsc::channel(WAITING);
-        let target = match ConsumerClient::target(consumer) {
+        let target = match Target::new(consumer) {
             Ok(target) => target,
             Err(error) => {
                 // The receiver is gone with this return, so the consumer is never picked.
@@ -81,7 +84,7 @@ impl Outboxes {
 #[derive(Debug)]
 struct Outbox {
     consumer: ConsumerId,
-    target: Url,
+    target: Target,
     standing: Arc<Standing>,
     limit: ConcurrencyLimit,
     waiting: mpsc::Receiver<Delivery>,
@@ -95,14 +98,12 @@ struct Attempt {
     took: Duration,
 }
 
-type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Attempt> + Send>>>;
-
 impl Role for Outbox {
     /// After `left` it gives back what waits and finishes what is under way; after `stop` it gives
     /// back that, too.
     async fn run(&mut self, left: CancellationToken) {
         let stop = self.shared.stop.clone();
-        let mut under_way = UnderWay::new();
+        let mut under_way = FuturesUnordered::new();
         loop {
             let has_room = self.limit.allows(under_way.len());
             tokio::select! {
@@ -117,8 +118,10 @@ impl Role for Outbox {
                     while self.waiting.try_recv().is_ok() {}
                 }
                 Some(delivery) = self.waiting.recv(), if has_room => {
-                    self.shared.room.notify_one();
-                    under_way.push(Box::pin(self.attempt(delivery)));
+                    if self.waiting.len() == REFILL_AT {
+                        self.shared.room.notify_one();
+                    }
+                    under_way.push(self.attempt(delivery));
                 }
                 else => return,
             }
@@ -130,10 +133,10 @@ impl Outbox {
     fn attempt(&self, mut delivery: Delivery) -> impl Future<Output = Attempt> + Send + 'static {
         let (client, target) = (self.shared.client.clone(), self.target.clone());
         delivery.held.begin_attempt(&self.consumer);
-        let message: Message = delivery.held.message.clone();
+        let message = delivery.held.message.body().clone();
         async move {
             let begun = Instant::now();
-            let outcome = client.deliver(&target, &message).await;
+            let outcome = client.deliver(target, message).await;
             Attempt {
                 delivery,
                 outcome,

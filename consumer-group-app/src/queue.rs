@@ -66,7 +66,7 @@ struct State {
 /// The queue had no room.
 #[derive(Debug, thiserror::Error)]
 #[error("the buffer was full")]
-pub(crate) struct Full;
+pub(crate) struct Full(pub(crate) Message);
 
 impl MemoryQueue {
     pub(crate) fn new(bounds: Bounds) -> Self {
@@ -84,14 +84,14 @@ impl MemoryQueue {
 
     /// Receives a message. Without room it counts as in flight: the caller must see to it that it
     /// becomes a dead letter, and say so with [`MemoryQueue::dead_lettered_unqueued`].
-    pub(crate) fn push(&self, message: &Message) -> Result<(), Full> {
-        let held = Held::new(message.clone());
+    pub(crate) fn push(&self, message: Message) -> Result<(), Full> {
+        let held = Held::new(message);
         let mut state = self.state();
         state.account.received += 1;
         let bytes = state.held_bytes + held.bytes();
         if state.held_messages >= self.0.bounds.messages || bytes > self.0.bounds.bytes {
             state.account.in_flight += 1;
-            return Err(Full);
+            return Err(Full(held.message));
         }
         state.held_messages += 1;
         state.held_bytes = bytes;
@@ -216,7 +216,7 @@ mod tests {
             bytes: 1000,
         });
         for id in 0..3 {
-            queue.push(&message(id)).unwrap();
+            queue.push(message(id)).unwrap();
         }
         let taken = queue.take(1);
         assert_eq!(adds_up(&queue).in_flight, 1);
@@ -231,14 +231,14 @@ mod tests {
             messages: 2,
             bytes: 1000,
         });
-        queue.push(&message(1)).unwrap();
-        queue.push(&message(2)).unwrap();
+        queue.push(message(1)).unwrap();
+        queue.push(message(2)).unwrap();
         let mut taken = queue.take(2);
-        assert!(queue.push(&message(3)).is_err());
+        assert!(queue.push(message(3)).is_err());
         queue.dead_lettered_unqueued();
         taken.pop().unwrap().processed();
         taken.pop().unwrap().dead_lettered();
-        queue.push(&message(4)).unwrap();
+        queue.push(message(4)).unwrap();
         let expected = Account {
             received: 4,
             queued: 1,
@@ -256,9 +256,9 @@ mod tests {
             messages: 10,
             bytes: 2 * bytes,
         });
-        queue.push(&message(1)).unwrap();
-        queue.push(&message(2)).unwrap();
-        assert!(queue.push(&message(3)).is_err());
+        queue.push(message(1)).unwrap();
+        queue.push(message(2)).unwrap();
+        assert!(queue.push(message(3)).is_err());
         adds_up(&queue);
     }
 
@@ -269,7 +269,7 @@ mod tests {
             bytes: 1000,
         });
         queue.all_finished().await;
-        queue.push(&message(1)).unwrap();
+        queue.push(message(1)).unwrap();
         let delivery = queue.take(1).remove(0);
         tokio::join!(queue.all_finished(), async { delivery.processed() });
     }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use service_kit::{program, settings::Program};
+use service_kit::{
+    program,
+    settings::{Loaded, Program},
+};
 
 use crate::{Consumer, ConsumerSettings, Processor, SETTINGS};
 
@@ -17,8 +20,11 @@ const PROGRAM: Program = Program {
 
 /// Runs a worker until SIGTERM or SIGINT; what a `main` function returns.
 pub fn main(processor: impl Processor) -> ExitCode {
-    program::start(&PROGRAM, async move |loaded| {
-        let settings: ConsumerSettings = loaded.read()?;
-        Consumer::bind(settings, processor).await?.run().await
-    })
+    program::start(
+        &PROGRAM,
+        Loaded::read,
+        async move |settings: ConsumerSettings| {
+            Consumer::bind(settings, processor).await?.run().await
+        },
+    )
 }

@@ -49,7 +49,11 @@ async fn run(arguments: Arguments) -> Result<Ended> {
     let settings = RedisSettings {
         host: arguments.redis_server_host,
         port: arguments.redis_server_port,
-        url: arguments.redis_url,
+        url: arguments
+            .redis_url
+            .map(|url| url.parse())
+            .transpose()
+            .context("bad value for --redisUrl")?,
     };
     let connection = Connection::new(Endpoint::new(&settings)?);
     connection

@@ -1,6 +1,6 @@
 //! Where Redis is and how to log in.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
@@ -8,7 +8,7 @@ use redis::{
     aio::MultiplexedConnection,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::BusError;
 
@@ -25,7 +25,7 @@ pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of the section `[redis]`.
-#[derive(Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisSettings {
     /// Host name or address.
@@ -34,17 +34,34 @@ pub struct RedisSettings {
     pub port: u16,
     /// Replaces host and port: `redis://[user:password@]host[:port][/database]`, `rediss://…` for
     /// TLS, `unix:/path[?db=…&user=…&pass=…]`.
-    pub url: Option<String>,
+    pub url: Option<RedisUrl>,
 }
 
-impl fmt::Debug for RedisSettings {
-    /// Hides the URL, which may hold a password.
+/// A URL that names a Redis. It may hold a password, so it is never shown.
+#[derive(Clone)]
+pub struct RedisUrl(ConnectionInfo);
+
+impl fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisSettings")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("url", &self.url.as_ref().map(|_| "hidden"))
-            .finish()
+        f.write_str("RedisUrl(hidden)")
+    }
+}
+
+impl FromStr for RedisUrl {
+    type Err = BusError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let info = text
+            .into_connection_info()
+            .map_err(|_may_quote_the_url| BusError::BadUrl)?;
+        Ok(Self(info))
+    }
+}
+
+impl<'de> Deserialize<'de> for RedisUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -59,15 +76,14 @@ impl Endpoint {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`BusError::BadUrl`] for a URL that is none.
+    /// [`BusError::Refused`] when host and port name no server.
     pub fn new(settings: &RedisSettings) -> Result<Self, BusError> {
-        let info = match settings.url.as_deref() {
-            Some(url) => url.into_connection_info().map_err(|_may_quote_the_url| {
-                BusError::BadUrl("expected redis://, rediss:// or unix:, as in redis://host:6379/0")
-            })?,
-            None => (settings.host.as_str(), settings.port)
-                .into_connection_info()
-                .map_err(|_no_detail| BusError::BadUrl("host and port do not name a server"))?,
+        let info = match &settings.url {
+            Some(RedisUrl(info)) => info.clone(),
+            None => {
+                let address = (settings.host.as_str(), settings.port).into_connection_info();
+                address.map_err(|cause| BusError::new(&settings.host, cause))?
+            }
         };
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(5))
@@ -133,7 +149,7 @@ mod tests {
         Endpoint::new(&RedisSettings {
             host: "example".to_owned(),
             port: 1234,
-            url: url.map(str::to_owned),
+            url: url.map(str::parse).transpose()?,
         })
     }
 

@@ -10,9 +10,9 @@ use redis::RedisError;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {
-    /// The settings do not name a Redis. The text never holds the URL, which may hold a password.
-    #[error("bad value for key `redis.url`: {0}")]
-    BadUrl(&'static str),
+    /// A text that is no URL of a Redis. It is not shown, because it may hold a password.
+    #[error("expected a URL as redis://host:6379/0, rediss://host:6379 or unix:/path")]
+    BadUrl,
     /// No connection, a broken one, or no answer in time.
     #[error("cannot reach Redis at {at}")]
     Unreachable {

@@ -24,5 +24,5 @@ mod socket;
 pub mod subscription;
 
 pub use connection::Connection;
-pub use endpoint::{Endpoint, RedisSettings};
+pub use endpoint::{Endpoint, RedisSettings, RedisUrl};
 pub use error::BusError;

@@ -19,17 +19,18 @@ struct Common {
     log: LogSettings,
 }
 
-/// Runs a service to its end: reads its settings, starts its log and a runtime, and turns its result
+/// Runs a service to its end: reads its settings by way of `read`, starts its log and a runtime, and turns its result
 /// into an exit code.
 ///
 /// 0 after success, `--help` and `--version`; 1 after a failure, which is logged; 2 after a wrong command
 /// line; [`BAD_USAGE`] after other settings that cannot be used.
-pub fn start<F: Future<Output = anyhow::Result<()>>>(
+pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     program: &Program,
-    service: impl FnOnce(Loaded) -> F,
+    read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
+    service: impl FnOnce(S) -> F,
 ) -> ExitCode {
-    let loaded = match prepare(program) {
-        Ok(loaded) => loaded,
+    let (loaded, settings) = match prepare(program, read) {
+        Ok(prepared) => prepared,
         Err(SettingsError::CommandLine(answer)) => answer.exit(),
         Err(cause) => {
             complain(program.name, &chain(&cause));
@@ -49,7 +50,7 @@ pub fn start<F: Future<Output = anyhow::Result<()>>>(
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(service(loaded)) {
+    match runtime.block_on(service(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             error!("{cause:#}");
@@ -58,11 +59,15 @@ pub fn start<F: Future<Output = anyhow::Result<()>>>(
     }
 }
 
-fn prepare(program: &Program) -> Result<Loaded, SettingsError> {
+fn prepare<S>(
+    program: &Program,
+    read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
+) -> Result<(Loaded, S), SettingsError> {
     let loaded = program.load(std::env::args_os(), std::env::vars_os())?;
     let common: Common = loaded.read()?;
+    let settings = read(&loaded)?;
     telemetry::init(&common.log)?;
-    Ok(loaded)
+    Ok((loaded, settings))
 }
 
 #[expect(

@@ -69,10 +69,7 @@ impl Loaded {
         let config = Config::builder().add_source(self.merged.clone()).build();
         config
             .and_then(Config::try_deserialize)
-            .map_err(|source| SettingsError::BadValue {
-                origin: self.merged.origin_of(&source),
-                source,
-            })
+            .map_err(|error| SettingsError::BadValue(self.merged.explain(&error)))
     }
 
     /// Sentences for the log.
@@ -101,7 +98,7 @@ pub enum SettingsError {
         /// The file that was read.
         path: String,
         /// What is wrong with it.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// A key that means nothing here.
     #[error("unknown key `{key}` in {origin}{hint}")]
@@ -117,13 +114,8 @@ pub enum SettingsError {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// A value of the wrong kind, or out of its range.
-    #[error("bad value from {origin}: {source}")]
-    BadValue {
-        /// Where the value was given.
-        origin: String,
-        /// Key, value and what was expected.
-        source: ConfigError,
-    },
+    #[error("bad value: {0}")]
+    BadValue(String),
 }
 
 impl Program {

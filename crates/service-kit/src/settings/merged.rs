@@ -10,7 +10,7 @@ use super::{Setting, SettingsError};
 pub(super) fn read_ini(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
     let bad_file = |source| SettingsError::BadFile {
         path: path.display().to_string(),
-        source,
+        source: Box::new(source),
     };
     let file = config::File::from(path.to_owned()).format(FileFormat::Ini);
     let mut pairs = Vec::new();
@@ -37,17 +37,17 @@ impl Merged {
         self.0.insert(key, (value, origin));
     }
 
-    /// Where the value that an error speaks of was given.
-    pub(super) fn origin_of(&self, error: &ConfigError) -> String {
+    /// An error's text, with the place where the value it speaks of was given.
+    pub(super) fn explain(&self, error: &ConfigError) -> String {
+        let text = error.to_string();
         let key = match error {
             ConfigError::Type { key, .. } | ConfigError::At { key, .. } => key.as_deref(),
             _ => None,
         };
-        let found = key.and_then(|key| self.0.get(key));
-        found.map_or_else(
-            || "an unknown place".to_owned(),
-            |(_, origin)| origin.clone(),
-        )
+        match key.and_then(|key| self.0.get(key)) {
+            Some((_, origin)) if !text.contains(origin.as_str()) => format!("{text} in {origin}"),
+            Some(_) | None => text,
+        }
     }
 
     /// An empty value for something that may be absent means that it is absent.
