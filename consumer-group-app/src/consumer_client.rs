@@ -3,20 +3,16 @@
 use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
-use protocol::{
-    ConsumerId,
-    http::{HEALTH, PROCESS_MESSAGE},
-};
-use reqwest::{
-    Client, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
-};
+use hyper::header::{HeaderValue, InvalidHeaderValue};
+use protocol::{ConsumerId, http::HEALTH};
+use reqwest::Client;
 use service_kit::{http_client, telemetry::chain};
+use tokio::time::timeout;
 
-use crate::delivery::Outcome;
-
-/// How much of an answer is read, in bytes; a longer one is a failure.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+use crate::{
+    delivery::Outcome,
+    lane::{Answer, Lane, LaneError},
+};
 
 /// How much of an error answer goes into `last_error`, in bytes.
 const SHOWN_ANSWER_BYTES: usize = 200;
@@ -40,55 +36,56 @@ pub(crate) enum Health {
 
 /// Where a consumer takes messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Target(Url);
+pub(crate) struct Target {
+    consumer: ConsumerId,
+    host: HeaderValue,
+}
 
 impl Target {
-    pub(crate) fn new(id: &ConsumerId) -> Result<Self, String> {
-        Url::parse(&id.url(PROCESS_MESSAGE))
-            .map(Self)
-            .map_err(|error| error.to_string())
+    pub(crate) fn new(consumer: &ConsumerId) -> Result<Self, InvalidHeaderValue> {
+        let host = HeaderValue::from_str(consumer.as_str())?;
+        Ok(Self {
+            consumer: consumer.clone(),
+            host,
+        })
     }
 }
 
-/// A client for all consumers; clones share its connections.
+/// A client for all consumers; clones share its connections for health checks.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerClient {
     http: Client,
+    attempt_timeout: Duration,
 }
 
 impl ConsumerClient {
     /// `attempt_timeout` bounds a delivery, from connecting to the end of the answer.
     pub(crate) fn new(attempt_timeout: Duration) -> reqwest::Result<Self> {
         Ok(Self {
-            http: http_client::client(attempt_timeout)?,
+            http: http_client::client(HEALTH_TIMEOUT)?,
+            attempt_timeout,
         })
     }
 
-    /// Hands a message to a consumer.
-    pub(crate) async fn deliver(&self, target: Target, message: Bytes) -> Outcome {
-        let request = self
-            .http
-            .post(target.0)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(message);
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => return failure(&error),
-        };
-        let status = answer.status();
-        let retry_after = retry_after(&answer);
-        // Read to its end, so that an answer that breaks off is noticed and the connection is kept.
-        let body = match read(answer).await {
-            Ok(body) => body,
-            Err(outcome) => return outcome,
-        };
-        classify(status, retry_after, &body)
+    /// Hands a message to a consumer on an idle lane or a new one; also answers the lane, if it can
+    /// be used again.
+    pub(crate) async fn deliver(
+        &self,
+        target: Target,
+        idle: Option<Lane>,
+        message: Bytes,
+    ) -> (Outcome, Option<Lane>) {
+        match timeout(self.attempt_timeout, exchange(target, idle, message)).await {
+            Ok(Ok((answer, lane))) => (classify(&answer), Some(lane)),
+            Ok(Err(error @ LaneError::Connect(_))) => (Outcome::Unreachable(chain(&error)), None),
+            Ok(Err(error)) => (Outcome::Failed(chain(&error)), None),
+            Err(_) => (Outcome::TimedOut, None),
+        }
     }
 
     /// Asks a consumer whether it is well.
     pub(crate) async fn health(&self, id: &ConsumerId) -> Health {
-        let request = self.http.get(id.url(HEALTH)).timeout(HEALTH_TIMEOUT);
-        match request.send().await {
+        match self.http.get(id.url(HEALTH)).send().await {
             Ok(answer) if answer.status().is_success() => Health::Up,
             Ok(answer) => Health::Down(format!("it answered {}", answer.status())),
             Err(error) if is_refused(&error) => Health::Gone,
@@ -97,10 +94,29 @@ impl ConsumerClient {
     }
 }
 
+async fn exchange(
+    target: Target,
+    idle: Option<Lane>,
+    message: Bytes,
+) -> Result<(Answer, Lane), LaneError> {
+    if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
+        match lane.send(target.host.clone(), message.clone()).await {
+            Ok(answer) => return Ok((answer, lane)),
+            // The consumer closed it while it was idle; it has not seen the message.
+            Err(LaneError::Unsent) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut lane = Lane::open(&target.consumer).await?;
+    let answer = lane.send(target.host, message).await?;
+    Ok((answer, lane))
+}
+
 /// Whose fault an answer says it is.
-fn classify(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Outcome {
+fn classify(answer: &Answer) -> Outcome {
+    let status = answer.status;
     let describe = || {
-        let shown = &body[..body.len().min(SHOWN_ANSWER_BYTES)];
+        let shown = &answer.body[..answer.body.len().min(SHOWN_ANSWER_BYTES)];
         format!(
             "the consumer answered {status}: {}",
             String::from_utf8_lossy(shown)
@@ -109,36 +125,8 @@ fn classify(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> O
     match status.as_u16() {
         200..=299 => Outcome::Delivered,
         400 | 404 | 405 | 413 | 415 | 422 => Outcome::Rejected(describe()),
-        429 | 503 => Outcome::Busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
+        429 | 503 => Outcome::Busy(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
         _ => Outcome::Failed(describe()),
-    }
-}
-
-/// `Retry-After` in seconds; its other form, a date, is not worth a parser here (RFC 9110, 10.2.3).
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let value = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    value.parse().ok().map(Duration::from_secs)
-}
-
-async fn read(mut answer: Response) -> Result<Vec<u8>, Outcome> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER_BYTES {
-            let error = format!("the consumer's answer is longer than {MAX_ANSWER_BYTES} bytes");
-            return Err(Outcome::Failed(error));
-        }
-    }
-    Ok(body)
-}
-
-fn failure(error: &reqwest::Error) -> Outcome {
-    if error.is_connect() {
-        Outcome::Unreachable(chain(error))
-    } else if error.is_timeout() {
-        Outcome::TimedOut
-    } else {
-        Outcome::Failed(chain(error))
     }
 }
 
@@ -158,10 +146,21 @@ fn is_refused(error: &reqwest::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hyper::StatusCode;
+
     use super::*;
 
+    fn answer(status: u16, body: &'static [u8]) -> Outcome {
+        let status = StatusCode::from_u16(status).unwrap();
+        classify(&Answer {
+            status,
+            retry_after: None,
+            body: Bytes::from_static(body),
+        })
+    }
+
     fn outcome(status: u16) -> Outcome {
-        classify(StatusCode::from_u16(status).unwrap(), None, b"why")
+        answer(status, b"why")
     }
 
     #[test]
@@ -186,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_long_answer_is_not_shown_whole() {
-        let outcome = classify(StatusCode::INTERNAL_SERVER_ERROR, None, &[b'x'; 10_000]);
+        let outcome = answer(500, &[b'x'; 10_000]);
         assert!(outcome.describe().len() < 300);
     }
 }

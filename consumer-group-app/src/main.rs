@@ -13,6 +13,7 @@ mod delivery;
 mod dispatcher;
 mod health_checker;
 mod http;
+mod lane;
 mod listener;
 mod mirror;
 mod outbox;

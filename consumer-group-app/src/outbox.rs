@@ -1,13 +1,16 @@
 //! The messages on their way to one consumer.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
-use service_kit::supervisor::{Role, Supervisor};
+use service_kit::{
+    http_client::POOL_IDLE_TIMEOUT,
+    supervisor::{Role, Supervisor},
+};
 use tokio::{
     sync::{Notify, mpsc},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -16,6 +19,7 @@ use crate::{
     concurrency_limit::ConcurrencyLimit,
     consumer_client::{ConsumerClient, Target},
     delivery::{Delivery, Outcome},
+    lane::Lane,
     retry::RetryBudget,
     standing::Standing,
 };
@@ -62,7 +66,7 @@ impl Outboxes {
             Ok(target) => target,
             Err(error) => {
                 // The receiver is gone with this return, so the consumer is never picked.
-                warn!(consumer.id = %consumer, error, "the consumer cannot be addressed");
+                warn!(consumer.id = %consumer, %error, "the consumer cannot be addressed");
                 return sender;
             }
         };
@@ -72,6 +76,7 @@ impl Outboxes {
             standing,
             limit: ConcurrencyLimit::new(self.max_in_flight, self.attempt_timeout),
             waiting,
+            idle: Vec::new(),
             shared: self.clone(),
         };
         self.supervisor
@@ -88,6 +93,8 @@ struct Outbox {
     standing: Arc<Standing>,
     limit: ConcurrencyLimit,
     waiting: mpsc::Receiver<Delivery>,
+    /// Connections that carry nothing now, the one used last at the end.
+    idle: Vec<Lane>,
     shared: Outboxes,
 }
 
@@ -95,6 +102,7 @@ struct Outbox {
 struct Attempt {
     delivery: Delivery,
     outcome: Outcome,
+    lane: Option<Lane>,
     took: Duration,
 }
 
@@ -103,16 +111,19 @@ impl Role for Outbox {
     /// back that, too.
     async fn run(&mut self, left: CancellationToken) {
         let stop = self.shared.stop.clone();
+        // Waited for from here on, not anew with each message.
+        let mut stopped = pin!(stop.cancelled());
+        let mut has_left = pin!(left.cancelled());
         let mut under_way = FuturesUnordered::new();
         loop {
             let has_room = self.limit.allows(under_way.len());
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = &mut stopped => return,
                 Some(attempt) = under_way.next() => {
                     self.settle(attempt, !has_room).await;
                 }
-                () = left.cancelled(), if !self.waiting.is_closed() => {
+                () = &mut has_left, if !self.waiting.is_closed() => {
                     self.waiting.close();
                     // Dropped deliveries go back to the queue.
                     while self.waiting.try_recv().is_ok() {}
@@ -123,6 +134,9 @@ impl Role for Outbox {
                     }
                     under_way.push(self.attempt(delivery));
                 }
+                () = sleep(POOL_IDLE_TIMEOUT), if !self.idle.is_empty() && under_way.is_empty() => {
+                    self.idle.clear();
+                }
                 else => return,
             }
         }
@@ -130,16 +144,21 @@ impl Role for Outbox {
 }
 
 impl Outbox {
-    fn attempt(&self, mut delivery: Delivery) -> impl Future<Output = Attempt> + Send + 'static {
+    fn attempt(
+        &mut self,
+        mut delivery: Delivery,
+    ) -> impl Future<Output = Attempt> + Send + 'static {
         let (client, target) = (self.shared.client.clone(), self.target.clone());
         delivery.held.begin_attempt(&self.consumer);
         let message = delivery.held.message.body().clone();
+        let idle = self.idle.pop();
         async move {
             let begun = Instant::now();
-            let outcome = client.deliver(target, message).await;
+            let (outcome, lane) = client.deliver(target, idle, message).await;
             Attempt {
                 delivery,
                 outcome,
+                lane,
                 took: begun.elapsed(),
             }
         }
@@ -149,8 +168,10 @@ impl Outbox {
         let Attempt {
             mut delivery,
             outcome,
+            lane,
             took,
         } = attempt;
+        self.idle.extend(lane);
         if outcome == Outcome::TimedOut {
             self.limit.timed_out();
         } else {

@@ -1,0 +1,182 @@
+//! One HTTP/1.1 connection to a consumer, driven by the attempt that uses it.
+//!
+//! A general client keeps each connection in a task of its own, so that every message crosses tasks, and
+//! often threads, four times. Here an outbox holds its idle lanes itself, and the attempt under way on a
+//! lane polls it: a message stays within the task of its outbox.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, Connection, SendRequest},
+    header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER},
+};
+use hyper_util::rt::TokioIo;
+use protocol::{ConsumerId, http::PROCESS_MESSAGE};
+use service_kit::http_client::POOL_IDLE_TIMEOUT;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How much of an answer is read, in bytes; a longer one is an error.
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// What a consumer answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaneError {
+    /// The consumer could not be connected to; it has not seen the message.
+    #[error("cannot connect to the consumer")]
+    Connect(#[source] io::Error),
+    /// The connection ended before the message was sent.
+    #[error("the connection was closed before the message was sent")]
+    Unsent,
+    /// The connection failed after that. The consumer may have processed the message.
+    #[error("the connection to the consumer failed")]
+    Broken(#[source] hyper::Error),
+    /// The answer broke off, or is longer than [`MAX_ANSWER_BYTES`].
+    #[error("cannot read the consumer's answer: {0}")]
+    Answer(String),
+}
+
+/// A connection that carries one message at a time.
+pub(crate) struct Lane {
+    sender: SendRequest<Full<Bytes>>,
+    connection: Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    last_used: Instant,
+}
+
+impl Lane {
+    /// Connects to a consumer.
+    pub(crate) async fn open(consumer: &ConsumerId) -> Result<Self, LaneError> {
+        let connecting = TcpStream::connect(consumer.as_str());
+        let connected = timeout(CONNECT_TIMEOUT, connecting).await;
+        let stream = connected
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(LaneError::Connect)?;
+        stream.set_nodelay(true).map_err(LaneError::Connect)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(LaneError::Broken)?;
+        Ok(Self {
+            sender,
+            connection,
+            last_used: Instant::now(),
+        })
+    }
+
+    /// Whether the consumer may have closed it by now, as servers do with idle connections.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.last_used.elapsed() > POOL_IDLE_TIMEOUT
+    }
+
+    /// Sends a message and reads the whole answer. After an error the lane is of no more use.
+    pub(crate) async fn send(
+        &mut self,
+        host: HeaderValue,
+        message: Bytes,
+    ) -> Result<Answer, LaneError> {
+        let Self {
+            sender,
+            connection,
+            last_used,
+        } = self;
+        let exchange = async {
+            if sender.ready().await.is_err() {
+                return Err(LaneError::Unsent);
+            }
+            match sender.send_request(request(host, message)).await {
+                Ok(response) => read(response).await,
+                Err(error) if error.is_canceled() => Err(LaneError::Unsent),
+                Err(error) => Err(LaneError::Broken(error)),
+            }
+        };
+        let answer = drive(connection, exchange).await?;
+        *last_used = Instant::now();
+        Ok(answer)
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("last_used", &self.last_used)
+            .finish_non_exhaustive()
+    }
+}
+
+fn request(host: HeaderValue, message: Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(message));
+    *request.method_mut() = hyper::Method::POST;
+    *request.uri_mut() = hyper::Uri::from_static(PROCESS_MESSAGE);
+    let headers = request.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request
+}
+
+/// Polls the connection beside what waits for it.
+async fn drive<T>(
+    connection: &mut Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    exchange: impl Future<Output = T>,
+) -> T {
+    let mut exchange = pin!(exchange);
+    let mut has_ended = false;
+    poll_fn(|context| {
+        if let Poll::Ready(result) = exchange.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        if !has_ended {
+            // How it ended reaches the exchange, too, as its own error.
+            has_ended = Pin::new(&mut *connection).poll(context).is_ready();
+        }
+        exchange.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Reads to the end, so that an answer that breaks off is noticed and the lane can be used again.
+async fn read(response: Response<Incoming>) -> Result<Answer, LaneError> {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    match Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+        .collect()
+        .await
+    {
+        Ok(body) => Ok(Answer {
+            status,
+            retry_after,
+            body: body.to_bytes(),
+        }),
+        Err(error) if error.is::<LengthLimitError>() => Err(LaneError::Answer(format!(
+            "it is longer than {MAX_ANSWER_BYTES} bytes"
+        ))),
+        Err(error) => Err(LaneError::Answer(error.to_string())),
+    }
+}
+
+/// `Retry-After` in seconds; its other form, a date, is not worth a parser here (RFC 9110, 10.2.3).
+fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.parse().ok().map(Duration::from_secs)
+}
