@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use harness::{
     Bus, Ledger, PATIENCE, Stack, StackOptions,
     services::{
@@ -41,7 +41,8 @@ async fn expect_healing(
     ledger.publish(&bus, BURST).await;
     assert_eq!(ledger.heard(), BURST);
     break_it(stack).await?;
-    ledger.wait_until_it_works(&bus, HEALED).await?;
+    let healed = ledger.wait_until_it_works(&bus, HEALED).await;
+    healed.with_context(|| stack.group.logs().join("\n"))?;
     let heard = ledger.heard();
     ledger.publish(&bus, BURST).await;
     assert_eq!(ledger.heard(), heard + BURST, "somebody listens again");
