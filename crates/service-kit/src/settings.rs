@@ -150,6 +150,8 @@ impl Program {
         Arg::new(setting.key)
             .long(setting.flag)
             .value_name(setting.value_name)
+            // For a bad value to be told as one, not as an unknown flag.
+            .allow_negative_numbers(true)
             .help(help)
             .help_heading(setting.heading)
     }
