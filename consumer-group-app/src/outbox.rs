@@ -180,8 +180,11 @@ impl Outbox {
         if self.standing.note(&outcome) {
             let cause = outcome.describe();
             warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
-            // What waits goes elsewhere: a dropped delivery goes back to the queue.
-            while self.waiting.try_recv().is_ok() {}
+            // What waits goes elsewhere: a dropped delivery goes back to the queue. No more than waits
+            // now, because the dispatcher may bring as much again when nobody else is left.
+            for _ in 0..self.waiting.len() {
+                drop(self.waiting.try_recv());
+            }
             // A full channel means that it is being checked on already.
             let _nudged = self.shared.suspects.try_send(self.consumer.clone());
         }
