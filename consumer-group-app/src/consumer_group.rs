@@ -132,14 +132,6 @@ impl ConsumerGroup {
         self.members().is_empty()
     }
 
-    /// A consumer was found to be well: it may be picked again.
-    pub(crate) fn readmit(&self, id: &ConsumerId) {
-        if let Some(member) = self.members().iter().find(|member| member.id == *id) {
-            member.standing.readmit();
-        }
-        self.0.changed.notify_one();
-    }
-
     /// Lets every member go, for the end of the process.
     pub(crate) fn close(&self) {
         self.follow(&[]);

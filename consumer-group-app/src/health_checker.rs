@@ -18,10 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{
-    consumer_client::{ConsumerClient, Health},
-    consumer_group::ConsumerGroup,
-};
+use crate::consumer_client::{ConsumerClient, Health};
 
 /// How many checks a consumer must fail to be removed, unless nothing listens at its address at all.
 const CHECKS: u32 = 3;
@@ -43,7 +40,6 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct HealthChecker {
     list: ConsumerList,
-    group: ConsumerGroup,
     client: ConsumerClient,
     suspects: mpsc::Receiver<ConsumerId>,
     rules: Rules,
@@ -69,7 +65,6 @@ pub(crate) struct Rules {
 impl HealthChecker {
     pub(crate) fn new(
         list: ConsumerList,
-        group: ConsumerGroup,
         client: ConsumerClient,
         suspects: mpsc::Receiver<ConsumerId>,
         rules: Rules,
@@ -77,7 +72,6 @@ impl HealthChecker {
         let failures = Occasionally::every(WARN_EVERY);
         Self {
             list,
-            group,
             client,
             suspects,
             rules,
@@ -155,10 +149,8 @@ impl HealthChecker {
     /// Does what a check's finding asks for.
     async fn act(&mut self, id: ConsumerId, health: Health) -> Result<(), BusError> {
         let cause = match health {
-            Health::Up => {
-                self.group.readmit(&id);
-                return Ok(());
-            }
+            // Whoever fails at its work stays left out for its time, however well it says it is.
+            Health::Up => return Ok(()),
             Health::Gone => "nothing listens there".to_owned(),
             Health::Down(cause) => {
                 self.missed.insert(id.clone(), Instant::now());

@@ -85,13 +85,6 @@ impl Standing {
             Outcome::Unreachable(_) => state.eject(Fitness::Closed),
         }
     }
-
-    /// Lets the consumer be picked again: it was found to be well.
-    pub(crate) fn readmit(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.out = None;
-        state.failures_in_a_row = 0;
-    }
 }
 
 impl State {

@@ -210,7 +210,7 @@ impl Ground {
             capacity: consumers.max_consumer_group_size.get(),
         };
         let (list, client) = (self.list.clone(), self.client.clone());
-        let checker = HealthChecker::new(list, group.clone(), client, suspected, rules);
+        let checker = HealthChecker::new(list, client, suspected, rules);
         self.supervisor.spawn("health checker", stage(), checker);
         let key = names.consumer_list.clone();
         let mirror = Mirror::new(self.endpoint.clone(), key, group.clone());
