@@ -1,5 +1,7 @@
 //! A message that one consumer failed is tried at another.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, Ledger, PATIENCE, PrivateRedis, Reply, Service, calls,
@@ -195,4 +197,40 @@ async fn a_slow_consumer_does_not_hold_up_the_others() -> Result<()> {
         Ok(!stuck.received()?.is_empty())
     })
     .await
+}
+
+#[tokio::test]
+async fn messages_that_wait_for_a_consumer_without_room_do_not_stop_the_group() -> Result<()> {
+    let redis = redis().await?;
+    let args = [
+        "--maxInFlightPerConsumer",
+        "1",
+        "--attemptTimeoutMs",
+        "600000",
+        "--shutdownGraceSeconds",
+        "1",
+    ];
+    let (mut group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
+    let stuck = FakeConsumer::join(&group, Reply::Silence).await?;
+    let failing = FakeConsumer::join(&group, Reply::status(500)).await?;
+    let mut ledger = Ledger::default();
+    ledger.publish(&bus, 500).await;
+    // What one failed waits for the other, which takes no more.
+    wait_until("both to be tried", PATIENCE, async || {
+        Ok(!stuck.received()?.is_empty() && failing.received()?.len() >= 5)
+    })
+    .await?;
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        let (log, mark) = (group.log(), group.log().mark());
+        log.wait_for_since(mark, "throughput", PATIENCE).await?;
+        used.push(group.cpu_time()?);
+    }
+    // Three seconds lie between; one that spins uses all of them.
+    let busy = used[1] - used[0];
+    assert!(busy < Duration::from_secs(1), "it was busy for {busy:?}");
+    assert_eq!(group.terminate(PATIENCE).await?.code(), Some(0));
+    let account = ledger.wait_until_settled(&bus).await?;
+    assert_eq!(account.failed.len(), 500);
+    Ok(())
 }
