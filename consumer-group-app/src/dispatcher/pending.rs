@@ -1,0 +1,82 @@
+//! The deliveries that wait for a time, for room, or for a place among the dead letters.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use protocol::DeadLetterReason;
+use tokio::time::Instant;
+
+use crate::{
+    dead_letter_writer::Letter,
+    delivery::Delivery,
+    retry::{RetryBudget, RetryPolicy},
+};
+
+/// How often deliveries that wait are checked for their deadline.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What the dispatcher holds itself.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// To be handed to a consumer as soon as one has room, oldest first.
+    pub(super) ready: VecDeque<Delivery>,
+    /// To be tried again at a time; the number keeps apart what is due at once.
+    later: BTreeMap<(Instant, u64), Delivery>,
+    /// Given up, waiting for room on the way to the dead letters.
+    pub(super) given_up: VecDeque<Letter>,
+    number: u64,
+    swept: Option<Instant>,
+}
+
+impl Pending {
+    pub(super) fn defer(&mut self, delivery: Delivery, wait: Duration) {
+        self.number += 1;
+        self.later
+            .insert((Instant::now() + wait, self.number), delivery);
+    }
+
+    pub(super) fn give_up(&mut self, delivery: Delivery, reason: DeadLetterReason) {
+        self.given_up.push_back(Letter::of(delivery, reason));
+    }
+
+    /// Whether something waits that a later look may help.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.later.is_empty() && self.given_up.is_empty()
+    }
+
+    /// Removes what has been tried for too long, every [`SWEEP_EVERY`].
+    pub(super) fn sweep(&mut self, policy: &RetryPolicy) {
+        let now = Instant::now();
+        if self.swept.is_some_and(|swept| now - swept < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        let late = self
+            .later
+            .extract_if(.., |_, delivery| policy.is_overdue(&delivery.held));
+        let mut overdue: Vec<_> = late.map(|(_, delivery)| delivery).collect();
+        for delivery in std::mem::take(&mut self.ready) {
+            if policy.is_overdue(&delivery.held) {
+                overdue.push(delivery);
+            } else {
+                self.ready.push_back(delivery);
+            }
+        }
+        for delivery in overdue {
+            self.give_up(delivery, DeadLetterReason::DeadlineExceeded);
+        }
+    }
+
+    /// Makes ready what is due, as far as the budget allows.
+    pub(super) fn release_due(&mut self, budget: &RetryBudget) {
+        let now = Instant::now();
+        while let Some(first) = self.later.first_entry() {
+            if first.key().0 > now || !budget.take() {
+                return;
+            }
+            self.ready.push_back(first.remove());
+        }
+    }
+}
