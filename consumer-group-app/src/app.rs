@@ -24,10 +24,7 @@ impl App {
     /// Checks the settings and binds the REST API's address.
     pub(crate) async fn bind(settings: Settings) -> anyhow::Result<Self> {
         let endpoint = Endpoint::new(&settings.redis)?;
-        let (host, port) = (settings.rest_api.host.as_str(), settings.rest_api.port);
-        let listener = TcpListener::bind((host, port)).await.with_context(|| {
-            format!("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")
-        })?;
+        let listener = settings.rest_api.bind().await?;
         Ok(Self {
             settings,
             endpoint,

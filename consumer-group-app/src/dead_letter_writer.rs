@@ -5,7 +5,8 @@ use std::time::Duration;
 use protocol::{DeadLetter, DeadLetterReason};
 use redis_bus::{BusError, dead_letters::FailedStream};
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
+    telemetry::chain,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
@@ -145,15 +146,8 @@ impl Role for DeadLetterWriter {
     /// After cancellation it writes what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
         loop {
-            let mut batch = Vec::new();
-            let received = tokio::select! {
-                received = self.waiting.recv_many(&mut batch, BATCH) => received,
-                () = cancelled.cancelled(), if !self.waiting.is_closed() => {
-                    self.waiting.close();
-                    continue;
-                }
-            };
-            if received == 0 {
+            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
+            if batch.is_empty() {
                 return;
             }
             self.write(batch).await;

@@ -9,6 +9,7 @@ use std::{
 
 use redis_bus::RedisSettings;
 use serde::Deserialize;
+use service_kit::{http_server::Address, shutdown::ServiceSettings};
 
 pub(crate) use list::PROGRAM;
 
@@ -22,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) rest_api: Address,
     pub(crate) consumers: Consumers,
     pub(crate) delivery: DeliverySettings,
-    pub(crate) service: Service,
+    pub(crate) service: ServiceSettings,
 }
 
 /// Section `[names]`: what things are called in Redis.
@@ -31,13 +32,6 @@ pub(crate) struct Names {
     pub(crate) published_channel: String,
     pub(crate) consumer_list: String,
     pub(crate) failed_stream: String,
-}
-
-/// Section `[rest_api]`: where to listen.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
 }
 
 /// Section `[consumers]`.
@@ -81,18 +75,6 @@ impl DeliverySettings {
             messages: self.max_buffered_messages.get(),
             bytes: self.max_buffered_bytes.get(),
         }
-    }
-}
-
-/// Section `[service]`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Service {
-    shutdown_grace_seconds: u64,
-}
-
-impl Service {
-    pub(crate) fn shutdown_grace(&self) -> Duration {
-        Duration::from_secs(self.shutdown_grace_seconds)
     }
 }
 

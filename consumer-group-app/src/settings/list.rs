@@ -9,7 +9,7 @@ pub(crate) const PROGRAM: Program = Program {
             one of the registered consumers, over HTTP.",
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-group-app.properties",
-    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, GENERAL],
+    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY],
 };
 
 const REDIS: &[Setting] = &[
@@ -150,32 +150,5 @@ const DELIVERY: &[Setting] = &[
         default: Some("268435456"),
         help: "How many bytes of messages the group holds (256 MiB)",
         heading: "Delivery",
-    },
-];
-
-const GENERAL: &[Setting] = &[
-    Setting {
-        key: "service.shutdown_grace_seconds",
-        flag: "shutdownGraceSeconds",
-        value_name: "SECONDS",
-        default: Some("20"),
-        help: "How long deliveries under way may take to finish after SIGTERM",
-        heading: "General",
-    },
-    Setting {
-        key: "log.format",
-        flag: "logFormat",
-        value_name: "text|json",
-        default: Some("text"),
-        help: "Log lines for people or for machines",
-        heading: "General",
-    },
-    Setting {
-        key: "log.level",
-        flag: "logLevel",
-        value_name: "LEVEL",
-        default: Some("info"),
-        help: "error, warn, info, debug or trace",
-        heading: "General",
     },
 ];

@@ -38,10 +38,7 @@ impl<P: Processor> Consumer<P> {
     /// When a setting cannot be used or the address cannot be bound.
     pub async fn bind(settings: ConsumerSettings, processor: P) -> anyhow::Result<Self> {
         let endpoint = Endpoint::new(&settings.redis)?;
-        let (host, port) = (settings.rest_api.host.as_str(), settings.rest_api.port);
-        let listener = TcpListener::bind((host, port)).await.with_context(|| {
-            format!("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")
-        })?;
+        let listener = settings.rest_api.bind().await?;
         let bound = listener
             .local_addr()
             .context("the listener has no address")?

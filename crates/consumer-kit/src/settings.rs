@@ -4,13 +4,12 @@ use std::{num::NonZeroU64, time::Duration};
 
 use redis_bus::RedisSettings;
 use serde::Deserialize;
-use service_kit::settings::Setting;
+use service_kit::{http_server::Address, settings::Setting, shutdown::ServiceSettings};
 
 const REDIS: &str = "Redis";
 const REST_API: &str = "REST API";
 const GROUP: &str = "Consumer group";
 const PROCESSING: &str = "Processing";
-const GENERAL: &str = "General";
 
 /// Every setting of a consumer, for a [`service_kit::settings::Program`].
 pub const SETTINGS: &[Setting] = &[
@@ -112,30 +111,6 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many messages are processed at once; 0 for no limit",
         heading: PROCESSING,
     },
-    Setting {
-        key: "service.shutdown_grace_seconds",
-        flag: "shutdownGraceSeconds",
-        value_name: "SECONDS",
-        default: Some("20"),
-        help: "How long work under way may take to finish after SIGTERM",
-        heading: GENERAL,
-    },
-    Setting {
-        key: "log.format",
-        flag: "logFormat",
-        value_name: "text|json",
-        default: Some("text"),
-        help: "Log lines for people or for machines",
-        heading: GENERAL,
-    },
-    Setting {
-        key: "log.level",
-        flag: "logLevel",
-        value_name: "LEVEL",
-        default: Some("info"),
-        help: "error, warn, info, debug or trace",
-        heading: GENERAL,
-    },
 ];
 
 /// The settings of a consumer, by section.
@@ -160,15 +135,6 @@ pub struct ConsumerSettings {
 pub struct Names {
     /// The stream of processed messages.
     pub processed_stream: String,
-}
-
-/// Section `[rest_api]`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Address {
-    /// Host name or address.
-    pub host: String,
-    /// Port; 0 for any free one.
-    pub port: u16,
 }
 
 /// Section `[consumer_group_app]`.
@@ -198,18 +164,4 @@ pub struct OwnSettings {
     pub advertised_port: Option<u16>,
     /// How many messages are processed at once; 0 for no limit.
     pub processing_concurrency: u32,
-}
-
-/// Section `[service]`.
-#[derive(Debug, Clone, Deserialize)]
-pub struct ServiceSettings {
-    shutdown_grace_seconds: u64,
-}
-
-impl ServiceSettings {
-    /// How long work under way may take to finish at shutdown.
-    #[must_use]
-    pub fn shutdown_grace(&self) -> Duration {
-        Duration::from_secs(self.shutdown_grace_seconds)
-    }
 }

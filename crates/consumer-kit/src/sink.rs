@@ -8,7 +8,7 @@ use redis_bus::{
     BusError,
     commit::{Entry, ProcessedStream},
 };
-use service_kit::supervisor::Role;
+use service_kit::{batches::next_batch, supervisor::Role};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -73,9 +73,9 @@ impl Sink {
         (SinkHandle(handle), Self { stream, waiting })
     }
 
-    async fn commit(&self, batch: &mut Vec<Waiting>) {
+    async fn commit(&self, batch: Vec<Waiting>) {
         let (entries, waiting): (Vec<_>, Vec<_>) = batch
-            .drain(..)
+            .into_iter()
             .map(|waiting| (waiting.entry, waiting.done))
             .unzip();
         let results = match self.stream.append(&entries).await {
@@ -92,19 +92,12 @@ impl Sink {
 impl Role for Sink {
     /// After cancellation it commits what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let received = tokio::select! {
-                received = self.waiting.recv_many(&mut batch, BATCH) => received,
-                () = cancelled.cancelled(), if !self.waiting.is_closed() => {
-                    self.waiting.close();
-                    continue;
-                }
-            };
-            if received == 0 {
+            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
+            if batch.is_empty() {
                 return;
             }
-            self.commit(&mut batch).await;
+            self.commit(batch).await;
         }
     }
 }

@@ -11,6 +11,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -40,6 +41,36 @@ const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How long open connections may take to end after the server was cancelled.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Section `[rest_api]`: where to listen.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Address {
+    /// Host name or address.
+    pub host: String,
+    /// Port; 0 for any free one.
+    pub port: u16,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")]
+pub struct BindError {
+    host: String,
+    port: u16,
+    source: io::Error,
+}
+
+impl Address {
+    /// Starts to listen.
+    ///
+    /// # Errors
+    /// [`BindError`] when the address is in use, or not one of this machine's.
+    pub async fn bind(&self) -> Result<TcpListener, BindError> {
+        let (host, port) = (self.host.clone(), self.port);
+        let bound = TcpListener::bind((host.as_str(), port)).await;
+        bound.map_err(|source| BindError { host, port, source })
+    }
+}
 
 /// Serves a router on a listener until cancelled.
 #[derive(Debug)]

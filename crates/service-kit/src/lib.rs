@@ -8,6 +8,7 @@
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
 //! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
 //! | [`backoff`] | exponential back-off with full jitter |
+//! | [`batches`] | taking what waits in a channel, many at a time |
 //! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`http_body`] | reading a JSON request body within bounds |
@@ -16,6 +17,7 @@
 
 pub mod api_error;
 pub mod backoff;
+pub mod batches;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;

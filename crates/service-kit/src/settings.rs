@@ -14,7 +14,10 @@ use config::{Config, ConfigError};
 use serde::de::DeserializeOwned;
 
 use self::merged::{Merged, read_ini};
-use crate::telemetry::TelemetryError;
+use crate::{
+    shutdown,
+    telemetry::{self, TelemetryError},
+};
 
 /// The flag that names another settings file.
 const FILE_FLAG: &str = "configFilePath";
@@ -47,7 +50,8 @@ pub struct Program {
     pub version: &'static str,
     /// The file that is read when no flag names another, relative to the working directory.
     pub default_file: &'static str,
-    /// Everything that can be set, in one or more lists.
+    /// Everything that can be set, in one or more lists, besides what every program has: the log and
+    /// the grace period at shutdown.
     pub settings: &'static [&'static [Setting]],
 }
 
@@ -196,7 +200,10 @@ impl Program {
 
     /// Everything that can be set.
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
-        self.settings.iter().flat_map(|list| list.iter())
+        let lists = self.settings.iter().copied();
+        lists
+            .chain([shutdown::SETTINGS, telemetry::SETTINGS])
+            .flatten()
     }
 
     fn add_file(

@@ -1,8 +1,35 @@
 //! The signals that end a service.
 
-use std::io;
+use std::{io, time::Duration};
 
+use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::settings::Setting;
+
+/// The setting of the section `[service]`; every [`crate::settings::Program`] has it.
+pub(crate) const SETTINGS: &[Setting] = &[Setting {
+    key: "service.shutdown_grace_seconds",
+    flag: "shutdownGraceSeconds",
+    value_name: "SECONDS",
+    default: Some("20"),
+    help: "How long work under way may take to finish after SIGTERM",
+    heading: "General",
+}];
+
+/// Section `[service]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceSettings {
+    shutdown_grace_seconds: u64,
+}
+
+impl ServiceSettings {
+    /// How long work under way may take to finish at shutdown.
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+}
 
 /// SIGTERM and SIGINT, heard from the moment this is made.
 #[derive(Debug)]

@@ -5,6 +5,28 @@ use std::io::IsTerminal;
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use crate::settings::Setting;
+
+/// The settings of the section `[log]`; every [`crate::settings::Program`] has them.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "log.format",
+        flag: "logFormat",
+        value_name: "text|json",
+        default: Some("text"),
+        help: "Log lines for people or for machines",
+        heading: "General",
+    },
+    Setting {
+        key: "log.level",
+        flag: "logLevel",
+        value_name: "LEVEL",
+        default: Some("info"),
+        help: "error, warn, info, debug or trace",
+        heading: "General",
+    },
+];
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
