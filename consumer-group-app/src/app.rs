@@ -1,6 +1,8 @@
 //! The composition of the group: what is started, and how it ends.
 
 mod drain;
+mod durable;
+mod ground;
 mod start;
 
 use anyhow::{Context, bail};
@@ -23,6 +25,7 @@ pub(crate) struct App {
 impl App {
     /// Checks the settings and binds the REST API's address.
     pub(crate) async fn bind(settings: Settings) -> anyhow::Result<Self> {
+        settings.check()?;
         let endpoint = Endpoint::new(&settings.redis)?;
         let listener = settings.rest_api.bind().await?;
         Ok(Self {

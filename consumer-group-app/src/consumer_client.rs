@@ -4,8 +4,12 @@ use std::{error::Error, io, time::Duration};
 
 use bytes::Bytes;
 use hyper::header::{HeaderValue, InvalidHeaderValue};
-use protocol::{ConsumerId, http::HEALTH};
+use protocol::{
+    ConsumerId,
+    http::{HEALTH, ProcessingResult},
+};
 use reqwest::Client;
+use serde::Deserialize;
 use service_kit::{http_client, telemetry::chain};
 use tokio::time::timeout;
 
@@ -123,11 +127,21 @@ fn classify(answer: &Answer) -> Outcome {
         )
     };
     match status.as_u16() {
+        200..=299 if is_duplicate(&answer.body) => Outcome::Duplicate,
         200..=299 => Outcome::Delivered,
         400 | 404 | 405 | 413 | 415 | 422 => Outcome::Rejected(describe()),
         429 | 503 => Outcome::Busy(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
         _ => Outcome::Failed(describe()),
     }
+}
+
+/// Whether a consumer says that the message had been processed before. Any other answer is its own.
+fn is_duplicate(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Said {
+        result: ProcessingResult,
+    }
+    serde_json::from_slice(body).is_ok_and(|Said { result }| result == ProcessingResult::Duplicate)
 }
 
 /// Whether the other machine said that nothing listens at the address.
@@ -181,6 +195,21 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn a_duplicate_is_one_only_when_the_consumer_says_so() {
+        assert_eq!(
+            answer(200, br#"{"result":"duplicate"}"#),
+            Outcome::Duplicate
+        );
+        for said in [&b"duplicate"[..], b"{}", br#"{"result":"created"}"#, b"[1]"] {
+            assert_eq!(answer(200, said), Outcome::Delivered);
+        }
+        assert!(matches!(
+            answer(500, br#"{"result":"duplicate"}"#),
+            Outcome::Failed(_)
+        ));
     }
 
     #[test]

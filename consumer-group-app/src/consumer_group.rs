@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use protocol::ConsumerId;
@@ -14,6 +14,7 @@ use crate::{
     delivery::Delivery,
     outbox::Outboxes,
     standing::{Fitness, Standing},
+    status::{ConsumerState, ConsumerStatus},
 };
 
 /// A consumer with the way to its outbox.
@@ -33,6 +34,8 @@ pub(crate) struct ConsumerGroup(Arc<Shared>);
 struct Shared {
     outboxes: Outboxes,
     members: Mutex<Vec<Member>>,
+    /// Those that have left. A standing is in use for as long as the outbox has work.
+    leaving: Mutex<Vec<(ConsumerId, Weak<Standing>)>>,
     changed: Arc<Notify>,
 }
 
@@ -42,6 +45,7 @@ impl ConsumerGroup {
         Self(Arc::new(Shared {
             outboxes,
             members: Mutex::default(),
+            leaving: Mutex::default(),
             changed,
         }))
     }
@@ -53,15 +57,25 @@ impl ConsumerGroup {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn leaving(&self) -> MutexGuard<'_, Vec<(ConsumerId, Weak<Standing>)>> {
+        self.0
+            .leaving
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes the members those of the list: who is new gets an outbox, whose id is gone loses it.
     pub(crate) fn follow(&self, list: &[ConsumerId]) {
         let listed: HashSet<&ConsumerId> = list.iter().collect();
         let mut members = self.members();
+        let mut leaving = self.leaving();
+        leaving.retain(|(_, standing)| standing.strong_count() > 0);
         let before = members.len();
         members.retain(|member| {
             let stays = listed.contains(&member.id);
             if !stays {
                 member.left.cancel();
+                leaving.push((member.id.clone(), Arc::downgrade(&member.standing)));
                 info!(consumer.id = %member.id, "a consumer left");
             }
             stays
@@ -120,6 +134,28 @@ impl ConsumerGroup {
             .zip(&fitness)
             .filter(|(_, fitness)| may_be_picked(fitness));
         picked.map(|(member, _)| member.clone()).collect()
+    }
+
+    /// Every member and its state, and those that have left and are not done yet.
+    pub(crate) fn states(&self) -> Vec<ConsumerStatus> {
+        let members = self.members();
+        let member = |member: &Member| ConsumerStatus {
+            consumer_id: member.id.clone(),
+            state: match member.standing.fitness() {
+                Fitness::Active => ConsumerState::Active,
+                Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
+            },
+        };
+        let mut states: Vec<_> = members.iter().map(member).collect();
+        let leaving = self.leaving();
+        let draining = leaving
+            .iter()
+            .filter(|(_, standing)| standing.strong_count() > 0);
+        states.extend(draining.map(|(id, _)| ConsumerStatus {
+            consumer_id: id.clone(),
+            state: ConsumerState::Draining,
+        }));
+        states
     }
 
     /// How many members there are.

@@ -1,9 +1,13 @@
 //! Writes what the group gave up on to the stream of dead letters.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use protocol::{DeadLetter, DeadLetterReason};
-use redis_bus::{BusError, dead_letters::FailedStream};
+use redis_bus::{
+    BusError,
+    dead_letters::{Burial, Buried, FailedStream},
+    queue::{EntryId, Receipt},
+};
 use service_kit::{
     backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
     telemetry::chain,
@@ -15,12 +19,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::{delivery::Delivery, queue::MemoryQueue};
+use crate::{
+    delivery::{Delivery, Ending},
+    queue::MemoryQueue,
+};
 
 /// How many letters may wait to be written; their bytes are bounded by where they come from.
 pub(crate) const WAITING: usize = 4096;
 
-/// The most letters of one round trip.
+/// The most letters of one batch.
 const BATCH: usize = 256;
 
 /// How often what is given up, and what cannot be written, is logged.
@@ -36,10 +43,12 @@ pub(crate) struct Letter {
 /// Where a letter comes from, and what holds its room until it is written.
 #[derive(Debug)]
 enum Origin {
-    /// It was in the queue.
+    /// It was in a queue.
     Queue(Delivery),
     /// It never was: it did not fit, or is no message.
     Listener(OwnedSemaphorePermit),
+    /// It stands in the durable queue and is no message. Somebody else put it there.
+    Foreign(Arc<Receipt>),
 }
 
 impl Letter {
@@ -59,13 +68,30 @@ impl Letter {
             origin: Origin::Listener(room),
         }
     }
+
+    /// What stands in the durable queue and is no message.
+    pub(crate) fn foreign(letter: DeadLetter, receipt: Receipt) -> Self {
+        Self {
+            letter,
+            origin: Origin::Foreign(Arc::new(receipt)),
+        }
+    }
+
+    fn queued(&self) -> Option<&EntryId> {
+        match &self.origin {
+            Origin::Queue(delivery) => delivery.held.receipt.as_deref().map(Receipt::entry),
+            Origin::Listener(_) => None,
+            Origin::Foreign(receipt) => Some(receipt.entry()),
+        }
+    }
 }
 
 /// The role that writes dead letters, and keeps trying while Redis does not take them.
 #[derive(Debug)]
 pub(crate) struct DeadLetterWriter {
     stream: FailedStream,
-    queue: MemoryQueue,
+    /// Where the listener counts what it could not queue.
+    intake: MemoryQueue,
     waiting: mpsc::Receiver<Letter>,
     given_up: Occasionally,
     unwritten: Occasionally,
@@ -74,13 +100,13 @@ pub(crate) struct DeadLetterWriter {
 impl DeadLetterWriter {
     pub(crate) fn new(
         stream: FailedStream,
-        queue: MemoryQueue,
+        intake: MemoryQueue,
         waiting: mpsc::Receiver<Letter>,
     ) -> Self {
         let [given_up, unwritten] = [(); 2].map(|()| Occasionally::every(LOG_EVERY));
         Self {
             stream,
-            queue,
+            intake,
             waiting,
             given_up,
             unwritten,
@@ -90,44 +116,68 @@ impl DeadLetterWriter {
     /// Writes a batch, again and again until all of it is written.
     async fn write(&self, mut batch: Vec<Letter>) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        let mut is_first_try = true;
         loop {
-            let letters = batch.iter().map(|letter| &letter.letter);
-            let failure = match self.stream.append(letters).await {
-                Ok(results) => {
-                    let mut failure = None;
-                    let mut left = Vec::new();
-                    for (letter, result) in batch.into_iter().zip(results) {
-                        match result {
-                            Ok(()) => self.finish(letter),
-                            Err(cause) => {
-                                failure = Some(cause);
-                                left.push(letter);
-                            }
-                        }
+            let burials: Vec<_> = batch
+                .iter()
+                .map(|letter| Burial {
+                    letter: &letter.letter,
+                    queued: letter.queued(),
+                })
+                .collect();
+            let results = self.stream.bury(&burials).await;
+            let mut failure = None;
+            let mut left = Vec::new();
+            for (letter, result) in batch.into_iter().zip(results) {
+                match result {
+                    // What an earlier try wrote without our knowing it is ours.
+                    Ok(Buried::Duplicate) if !is_first_try => {
+                        self.finish(letter, Buried::Written);
                     }
-                    batch = left;
-                    failure
+                    Ok(buried) => self.finish(letter, buried),
+                    Err(cause) => {
+                        failure = Some(cause);
+                        left.push(letter);
+                    }
                 }
-                Err(cause) => Some(cause),
-            };
+            }
             let Some(cause) = failure else { return };
+            batch = left;
+            is_first_try = false;
             self.complain(&cause, batch.len());
             sleep(backoff.next_wait()).await;
         }
     }
 
-    fn finish(&self, letter: Letter) {
+    fn finish(&self, letter: Letter, buried: Buried) {
+        let ending = match buried {
+            Buried::Written => {
+                self.tell(&letter.letter);
+                Ending::DeadLettered
+            }
+            Buried::Processed => Ending::Processed,
+            Buried::Duplicate => Ending::Duplicate,
+            Buried::Gone => Ending::Elsewhere,
+        };
+        match (letter.origin, ending) {
+            (Origin::Queue(delivery), ending) => delivery.finish(ending),
+            // It was processed, but not because this one was heard.
+            (Origin::Listener(_room), Ending::Processed) => {
+                self.intake.finish_unqueued(Ending::Duplicate);
+            }
+            (Origin::Listener(_room), ending) => self.intake.finish_unqueued(ending),
+            (Origin::Foreign(_), _) => {}
+        }
+    }
+
+    fn tell(&self, letter: &DeadLetter) {
         if let Some(held_back) = self.given_up.due() {
-            let reason = letter.letter.reason().as_str();
-            let cause = letter.letter.last_error();
+            let reason = letter.reason().as_str();
+            let cause = letter.last_error();
             warn!(
                 reason,
                 cause, held_back, "a message went to the dead letters"
             );
-        }
-        match letter.origin {
-            Origin::Queue(delivery) => delivery.dead_lettered(),
-            Origin::Listener(_room) => self.queue.dead_lettered_unqueued(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! A message on its way through the group, and what an attempt to deliver it came to.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message};
+use redis_bus::queue::Receipt;
 use tokio::time::Instant;
 
 use crate::queue::MemoryQueue;
@@ -12,6 +13,8 @@ use crate::queue::MemoryQueue;
 pub(crate) enum Outcome {
     /// The consumer processed the message.
     Delivered,
+    /// The consumer says that the message had been processed before.
+    Duplicate,
     /// The consumer says that the message is at fault; no other will think otherwise.
     Rejected(String),
     /// The consumer is well but takes nothing for this long.
@@ -29,6 +32,7 @@ impl Outcome {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Delivered => "delivered".to_owned(),
+            Self::Duplicate => "processed before".to_owned(),
             Self::Rejected(error) | Self::Failed(error) | Self::Unreachable(error) => error.clone(),
             Self::Busy(_) => "the consumer was busy".to_owned(),
             Self::TimedOut => "the consumer did not answer in time".to_owned(),
@@ -42,16 +46,25 @@ pub(crate) struct Held {
     pub(crate) message: Message,
     pub(crate) attempts: u32,
     pub(crate) first_attempt: Option<Instant>,
+    /// How many of the attempts reached no consumer, or one that would not look at the message.
+    pub(crate) fruitless: u32,
     /// The consumers tried since the last time all had been.
     pub(crate) tried: Vec<ConsumerId>,
     pub(crate) last_error: String,
+    /// Where it stands in the durable queue, when it comes from there.
+    pub(crate) receipt: Option<Arc<Receipt>>,
+    /// How often it was handed out from there before, to readers that did not finish with it.
+    pub(crate) deliveries_before: u64,
 }
 
 impl Held {
     pub(crate) fn new(message: Message) -> Self {
         Self {
             message,
+            receipt: None,
+            deliveries_before: 0,
             attempts: 0,
+            fruitless: 0,
             first_attempt: None,
             tried: Vec::new(),
             last_error: String::new(),
@@ -70,6 +83,12 @@ impl Held {
         self.tried.push(consumer.clone());
     }
 
+    /// Whether an attempt before the one that just ended may have been successful unknown to us: a
+    /// consumer that says "duplicate" then speaks of that.
+    pub(crate) fn may_have_been_processed(&self) -> bool {
+        self.attempts > 1 || self.deliveries_before > 0
+    }
+
     pub(crate) fn to_dead_letter(&self, reason: DeadLetterReason) -> DeadLetter {
         DeadLetter::new(&self.message, reason, self.attempts, &self.last_error)
     }
@@ -77,9 +96,9 @@ impl Held {
 
 /// A message taken from the queue.
 ///
-/// Invariant: it ends in exactly one way. Either it is finished, by [`Delivery::processed`] or
-/// [`Delivery::dead_lettered`], or it is dropped, and then the message goes back to the queue. Whatever
-/// ends a task, a panic, a cancellation or a consumer that leaves, no message ends with it.
+/// Invariant: it ends in exactly one way. Either it is finished, by [`Delivery::finish`], or it is
+/// dropped, and then the message goes back to the queue. Whatever ends a task, a panic, a cancellation
+/// or a consumer that leaves, no message ends with it.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// What is known about the message.
@@ -97,16 +116,10 @@ impl Delivery {
         }
     }
 
-    /// Ends it: a consumer processed the message.
-    pub(crate) fn processed(mut self) {
+    /// Ends it.
+    pub(crate) fn finish(mut self, ending: Ending) {
         self.is_finished = true;
-        self.queue.finish(&self.held, Ending::Processed);
-    }
-
-    /// Ends it: the message is in the stream of dead letters.
-    pub(crate) fn dead_lettered(mut self) {
-        self.is_finished = true;
-        self.queue.finish(&self.held, Ending::DeadLettered);
+        self.queue.finish(&self.held, ending);
     }
 }
 
@@ -123,6 +136,10 @@ impl Drop for Delivery {
 pub(crate) enum Ending {
     /// A consumer processed it.
     Processed,
+    /// It had been processed before, or its like is among the dead letters already.
+    Duplicate,
     /// It is in the stream of dead letters.
     DeadLettered,
+    /// It is in the durable queue, or with another reader of that.
+    Elsewhere,
 }

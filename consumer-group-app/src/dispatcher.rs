@@ -114,7 +114,9 @@ impl Dispatcher {
     /// Decides what becomes of a delivery that failed.
     fn settle(&mut self, delivery: Delivery, outcome: &Outcome) {
         let may_go_elsewhere_at_once = match outcome {
-            Outcome::Delivered => return delivery.processed(),
+            // Outboxes settle these themselves. Should one come here, it goes back to the queue, and
+            // the next consumer says that it is a duplicate.
+            Outcome::Delivered | Outcome::Duplicate => return,
             Outcome::Rejected(_) => {
                 return self.pending.give_up(delivery, DeadLetterReason::Rejected);
             }

@@ -1,6 +1,12 @@
 //! Hears what is published and hands it over.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::{
@@ -29,6 +35,16 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a failure that lasts is logged again.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
+/// How often the subscription was interrupted; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gaps(Arc<AtomicU64>);
+
+impl Gaps {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The role that listens. It parses the id, counts and hands over; it waits for nothing else, because
 /// Redis cuts off a subscriber that falls behind, and what it had for it is lost.
 #[derive(Debug)]
@@ -39,6 +55,7 @@ pub(crate) struct Listener {
     letters: mpsc::Sender<Letter>,
     unqueued: Arc<Semaphore>,
     failures: Occasionally,
+    gaps: Gaps,
     /// Since when nothing has been heard for lack of a subscription.
     gap: Option<Instant>,
 }
@@ -49,6 +66,7 @@ impl Listener {
         channel: String,
         queue: MemoryQueue,
         letters: mpsc::Sender<Letter>,
+        gaps: Gaps,
     ) -> Self {
         let unqueued = Arc::new(Semaphore::new(
             usize::try_from(UNQUEUED_BYTES).unwrap_or(usize::MAX),
@@ -61,6 +79,7 @@ impl Listener {
             letters,
             unqueued,
             failures,
+            gaps,
             gap: None,
         }
     }
@@ -90,6 +109,9 @@ impl Listener {
         }
         let ended = self.hear_until(&mut subscription, cancelled).await;
         self.gap = Some(Instant::now());
+        if ended.is_err() {
+            self.gaps.0.fetch_add(1, Ordering::Relaxed);
+        }
         ended?;
         self.say_farewell(&mut subscription).await
     }

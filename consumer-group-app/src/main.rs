@@ -2,7 +2,9 @@
 //!
 //! Follow a message: [`listener`] hears it, [`queue`] holds it, [`dispatcher`] picks a consumer,
 //! [`outbox`] hands it to [`consumer_client`], and what comes of it ends in [`delivery`]: processed, or by
-//! way of [`dead_letter_writer`] in the stream of dead letters. [`app`] puts the roles together.
+//! way of [`dead_letter_writer`] in the stream of dead letters. With `--queue stream` the [`enqueuer`]
+//! brings what was heard to the durable queue in Redis, the [`reader`] brings it back from there, and the
+//! [`settler`] takes it out of there in the end. [`app`] puts the roles together.
 
 mod app;
 mod concurrency_limit;
@@ -11,6 +13,7 @@ mod consumer_group;
 mod dead_letter_writer;
 mod delivery;
 mod dispatcher;
+mod enqueuer;
 mod health_checker;
 mod http;
 mod lane;
@@ -18,9 +21,13 @@ mod listener;
 mod mirror;
 mod outbox;
 mod queue;
+mod reader;
 mod retry;
+mod server_checker;
 mod settings;
+mod settler;
 mod standing;
+mod status;
 mod throughput;
 
 use std::process::ExitCode;

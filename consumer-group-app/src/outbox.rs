@@ -4,6 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
+use redis_bus::queue::Settlement;
 use service_kit::{
     http_client::POOL_IDLE_TIMEOUT,
     supervisor::{Role, Supervisor},
@@ -21,6 +22,7 @@ use crate::{
     delivery::{Delivery, Outcome},
     lane::Lane,
     retry::RetryBudget,
+    settler::Settling,
     standing::Standing,
 };
 
@@ -44,6 +46,8 @@ pub(crate) struct Returned {
 pub(crate) struct Outboxes {
     pub(crate) client: ConsumerClient,
     pub(crate) budget: Arc<RetryBudget>,
+    /// Where what was processed goes with the durable queue; without, it is finished with.
+    pub(crate) settlements: Option<mpsc::Sender<Settling>>,
     pub(crate) returns: mpsc::Sender<Returned>,
     pub(crate) suspects: mpsc::Sender<ConsumerId>,
     pub(crate) room: Arc<Notify>,
@@ -54,6 +58,19 @@ pub(crate) struct Outboxes {
 }
 
 impl Outboxes {
+    /// Ends a delivery that a consumer has done with.
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) {
+        let settling = Settling {
+            delivery,
+            settlement,
+        };
+        match &self.settlements {
+            // An error means that the settler is gone; the delivery then goes back to the queue.
+            Some(settlements) => drop(settlements.send(settling).await),
+            None => settling.finish(),
+        }
+    }
+
     /// Opens an outbox for a consumer; it ends, once empty, with `left`.
     pub(crate) fn open(
         &self,
@@ -188,12 +205,22 @@ impl Outbox {
             // A full channel means that it is being checked on already.
             let _nudged = self.shared.suspects.try_send(self.consumer.clone());
         }
-        if outcome == Outcome::Delivered {
+        let held = &mut delivery.held;
+        let settlement = match outcome {
+            Outcome::Delivered => Some(Settlement::Processed),
+            Outcome::Duplicate if held.may_have_been_processed() => Some(Settlement::Processed),
+            Outcome::Duplicate => Some(Settlement::Duplicate),
+            Outcome::Unreachable(_) | Outcome::Busy(_) => {
+                held.fruitless += 1;
+                None
+            }
+            Outcome::Rejected(_) | Outcome::Failed(_) | Outcome::TimedOut => None,
+        };
+        if let Some(settlement) = settlement {
             self.shared.budget.deposit();
-            delivery.processed();
+            self.shared.settle(delivery, settlement).await;
             return;
         }
-        let held = &mut delivery.held;
         held.last_error = outcome.describe();
         debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
             attempt = held.attempts, error = held.last_error, "an attempt failed");

@@ -1,7 +1,11 @@
 //! The messages the group has received and not finished with, and the account of all of them.
 //!
-//! Invariant: received = processed + dead-lettered + in flight + queued, at every instant. All four
-//! change under one lock, each step moving a message from one state to another.
+//! Invariant: received = processed + duplicate + dead-lettered + elsewhere + in flight + queued, at every
+//! instant. All change under one lock, each step moving a message from one state to another.
+//!
+//! With `--queue memory` there is one such queue, between listener and dispatcher. With `--queue stream`
+//! there are two: the buffer between listener and durable queue, and what was handed to this replica from
+//! there.
 
 use std::{
     collections::VecDeque,
@@ -32,8 +36,12 @@ pub(crate) struct Account {
     pub(crate) in_flight: u64,
     /// Processed by a consumer.
     pub(crate) processed: u64,
+    /// Processed before, or among the dead letters already.
+    pub(crate) duplicate: u64,
     /// In the stream of dead letters.
     pub(crate) dead_lettered: u64,
+    /// In the durable queue, or with another reader of that.
+    pub(crate) elsewhere: u64,
 }
 
 impl Account {
@@ -41,9 +49,19 @@ impl Account {
     pub(crate) fn unfinished(&self) -> u64 {
         self.queued + self.in_flight
     }
+
+    fn end(&mut self, ending: Ending) {
+        self.in_flight -= 1;
+        match ending {
+            Ending::Processed => self.processed += 1,
+            Ending::Duplicate => self.duplicate += 1,
+            Ending::DeadLettered => self.dead_lettered += 1,
+            Ending::Elsewhere => self.elsewhere += 1,
+        }
+    }
 }
 
-/// The queue of `--queue memory`; clones share it.
+/// A queue in memory; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryQueue(Arc<Shared>);
 
@@ -52,6 +70,7 @@ struct Shared {
     bounds: Bounds,
     arrived: Notify,
     finished: Notify,
+    has_room: Notify,
     state: Mutex<State>,
 }
 
@@ -61,6 +80,15 @@ struct State {
     held_messages: usize,
     held_bytes: usize,
     account: Account,
+}
+
+impl State {
+    fn queue(&mut self, held: Held) {
+        self.held_messages += 1;
+        self.held_bytes += held.bytes();
+        self.account.queued += 1;
+        self.waiting.push_back(held);
+    }
 }
 
 /// The queue had no room.
@@ -74,6 +102,7 @@ impl MemoryQueue {
             bounds,
             arrived: Notify::new(),
             finished: Notify::new(),
+            has_room: Notify::new(),
             state: Mutex::default(),
         }))
     }
@@ -83,7 +112,7 @@ impl MemoryQueue {
     }
 
     /// Receives a message. Without room it counts as in flight: the caller must see to it that it
-    /// becomes a dead letter, and say so with [`MemoryQueue::dead_lettered_unqueued`].
+    /// becomes a dead letter, and say so with [`MemoryQueue::finish_unqueued`].
     pub(crate) fn push(&self, message: Message) -> Result<(), Full> {
         let held = Held::new(message);
         let mut state = self.state();
@@ -93,28 +122,62 @@ impl MemoryQueue {
             state.account.in_flight += 1;
             return Err(Full(held.message));
         }
-        state.held_messages += 1;
-        state.held_bytes = bytes;
-        state.account.queued += 1;
-        state.waiting.push_back(held);
+        state.queue(held);
         drop(state);
         self.0.arrived.notify_one();
         Ok(())
     }
 
+    /// Receives what this replica was handed from the durable queue; it asked for no more than it has
+    /// room for.
+    pub(crate) fn push_handed(&self, held: impl IntoIterator<Item = Held>) {
+        let mut state = self.state();
+        for held in held {
+            state.account.received += 1;
+            state.queue(held);
+        }
+        drop(state);
+        self.0.arrived.notify_one();
+    }
+
+    /// Receives what is in flight from the start.
+    pub(crate) fn push_in_flight(&self, held: Held) -> Delivery {
+        let mut state = self.state();
+        state.account.received += 1;
+        state.account.in_flight += 1;
+        state.held_messages += 1;
+        state.held_bytes += held.bytes();
+        drop(state);
+        Delivery::new(held, self.clone())
+    }
+
+    /// How many more messages it may hold, when it may hold `messages` and its bytes.
+    pub(crate) fn room(&self, messages: usize) -> usize {
+        let state = self.state();
+        if state.held_bytes >= self.0.bounds.bytes {
+            return 0;
+        }
+        messages.saturating_sub(state.held_messages)
+    }
+
+    /// Waits until something was finished since the last call returned.
+    pub(crate) async fn has_room(&self) {
+        self.0.has_room.notified().await;
+    }
+
     /// Receives what is no message; it counts as in flight until
-    /// [`MemoryQueue::dead_lettered_unqueued`].
+    /// [`MemoryQueue::finish_unqueued`].
     pub(crate) fn receive_unfit(&self) {
         let mut state = self.state();
         state.account.received += 1;
         state.account.in_flight += 1;
     }
 
-    /// Something that was received but never queued is in the stream of dead letters.
-    pub(crate) fn dead_lettered_unqueued(&self) {
+    /// Something that was received but never queued came to its end.
+    pub(crate) fn finish_unqueued(&self, ending: Ending) {
         let mut state = self.state();
-        state.account.in_flight -= 1;
-        state.account.dead_lettered += 1;
+        state.account.end(ending);
+        self.tell_finished(state);
     }
 
     /// Takes up to `most` messages, oldest first.
@@ -154,15 +217,16 @@ impl MemoryQueue {
     /// Ends a message; its room is free.
     pub(crate) fn finish(&self, held: &Held, ending: Ending) {
         let mut state = self.state();
-        state.account.in_flight -= 1;
-        match ending {
-            Ending::Processed => state.account.processed += 1,
-            Ending::DeadLettered => state.account.dead_lettered += 1,
-        }
+        state.account.end(ending);
         state.held_messages -= 1;
         state.held_bytes -= held.bytes();
+        self.tell_finished(state);
+    }
+
+    fn tell_finished(&self, state: MutexGuard<'_, State>) {
         let is_empty = state.account.unfinished() == 0;
         drop(state);
+        self.0.has_room.notify_one();
         if is_empty {
             self.0.finished.notify_waiters();
         }
@@ -186,91 +250,4 @@ impl MemoryQueue {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    fn message(id: usize) -> Message {
-        Message::parse(Bytes::from(format!(r#"{{"message_id":"{id}"}}"#))).unwrap()
-    }
-
-    fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-        deliveries
-            .iter()
-            .map(|delivery| delivery.held.message.id().as_str())
-            .collect()
-    }
-
-    fn adds_up(queue: &MemoryQueue) -> Account {
-        let account = queue.account();
-        let sum = account.unfinished() + account.processed + account.dead_lettered;
-        assert_eq!(account.received, sum, "{account:?}");
-        account
-    }
-
-    #[test]
-    fn a_delivery_that_is_dropped_goes_back_and_is_taken_first() {
-        let queue = MemoryQueue::new(Bounds {
-            messages: 10,
-            bytes: 1000,
-        });
-        for id in 0..3 {
-            queue.push(message(id)).unwrap();
-        }
-        let taken = queue.take(1);
-        assert_eq!(adds_up(&queue).in_flight, 1);
-        drop(taken);
-        assert_eq!(adds_up(&queue).queued, 3);
-        assert_eq!(ids(&queue.take(9)), ["0", "1", "2"]);
-    }
-
-    #[test]
-    fn room_is_bounded_in_messages_until_they_are_finished() {
-        let queue = MemoryQueue::new(Bounds {
-            messages: 2,
-            bytes: 1000,
-        });
-        queue.push(message(1)).unwrap();
-        queue.push(message(2)).unwrap();
-        let mut taken = queue.take(2);
-        assert!(queue.push(message(3)).is_err());
-        queue.dead_lettered_unqueued();
-        taken.pop().unwrap().processed();
-        taken.pop().unwrap().dead_lettered();
-        queue.push(message(4)).unwrap();
-        let expected = Account {
-            received: 4,
-            queued: 1,
-            in_flight: 0,
-            processed: 1,
-            dead_lettered: 2,
-        };
-        assert_eq!(adds_up(&queue), expected);
-    }
-
-    #[test]
-    fn room_is_bounded_in_bytes() {
-        let bytes = message(1).body().len();
-        let queue = MemoryQueue::new(Bounds {
-            messages: 10,
-            bytes: 2 * bytes,
-        });
-        queue.push(message(1)).unwrap();
-        queue.push(message(2)).unwrap();
-        assert!(queue.push(message(3)).is_err());
-        adds_up(&queue);
-    }
-
-    #[tokio::test]
-    async fn all_is_finished_once_the_last_delivery_is() {
-        let queue = MemoryQueue::new(Bounds {
-            messages: 10,
-            bytes: 1000,
-        });
-        queue.all_finished().await;
-        queue.push(message(1)).unwrap();
-        let delivery = queue.take(1).remove(0);
-        tokio::join!(queue.all_finished(), async { delivery.processed() });
-    }
-}
+mod tests;

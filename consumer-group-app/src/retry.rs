@@ -27,14 +27,19 @@ const BUDGET_PER_SECOND: f64 = 10.0;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
     pub(crate) max_attempts: u32,
-    /// Counted from the first attempt.
-    pub(crate) deadline: Duration,
+    /// Counted from the first attempt. `None` with the durable queue: a message may wait there for as
+    /// long as there is no consumer that takes it, and attempts that reached none do not count.
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl RetryPolicy {
     /// Why a message that failed is given up, if it is.
     pub(crate) fn gives_up(&self, held: &Held) -> Option<DeadLetterReason> {
-        if held.attempts >= self.max_attempts {
+        let attempts = match self.deadline {
+            Some(_) => held.attempts,
+            None => held.attempts.saturating_sub(held.fruitless),
+        };
+        if attempts >= self.max_attempts {
             Some(DeadLetterReason::AttemptsExhausted)
         } else if self.is_overdue(held) {
             Some(DeadLetterReason::DeadlineExceeded)
@@ -45,8 +50,9 @@ impl RetryPolicy {
 
     /// Whether the message has been tried for too long.
     pub(crate) fn is_overdue(&self, held: &Held) -> bool {
-        held.first_attempt
-            .is_some_and(|first| first.elapsed() >= self.deadline)
+        let tried_for = held.first_attempt.map(|first| first.elapsed());
+        self.deadline
+            .is_some_and(|deadline| tried_for.is_some_and(|tried_for| tried_for >= deadline))
     }
 
     /// How long to wait before the next attempt.
@@ -134,7 +140,7 @@ mod tests {
     async fn a_message_is_given_up_after_its_attempts_or_its_deadline() {
         let policy = RetryPolicy {
             max_attempts: 3,
-            deadline: Duration::from_secs(30),
+            deadline: Some(Duration::from_secs(30)),
         };
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
         let mut held = Held::new(Message::parse(body).unwrap());
@@ -153,6 +159,28 @@ mod tests {
             Some(DeadLetterReason::DeadlineExceeded)
         );
         held.begin_attempt(&"b:1".parse().unwrap());
+        held.begin_attempt(&"a:1".parse().unwrap());
+        assert_eq!(
+            policy.gives_up(&held),
+            Some(DeadLetterReason::AttemptsExhausted)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_deadline_only_attempts_that_reached_a_consumer_count() {
+        let policy = RetryPolicy {
+            max_attempts: 2,
+            deadline: None,
+        };
+        let body = Bytes::from_static(br#"{"message_id":"a"}"#);
+        let mut held = Held::new(Message::parse(body).unwrap());
+        for _ in 0..100 {
+            held.begin_attempt(&"a:1".parse().unwrap());
+            held.fruitless += 1;
+        }
+        held.begin_attempt(&"a:1".parse().unwrap());
+        advance(Duration::from_secs(1_000_000)).await;
+        assert_eq!(policy.gives_up(&held), None);
         held.begin_attempt(&"a:1".parse().unwrap());
         assert_eq!(
             policy.gives_up(&held),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::ensure;
 use redis_bus::RedisSettings;
 use serde::Deserialize;
 use service_kit::{http_server::Address, shutdown::ServiceSettings};
@@ -23,7 +24,21 @@ pub(crate) struct Settings {
     pub(crate) rest_api: Address,
     pub(crate) consumers: Consumers,
     pub(crate) delivery: DeliverySettings,
+    pub(crate) retention: RetentionSettings,
     pub(crate) service: ServiceSettings,
+}
+
+impl Settings {
+    /// Checks what no setting alone can say.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let is_durable = self.delivery.queue == QueueKind::Stream;
+        ensure!(
+            !is_durable || !self.retention.dedup_window().is_zero(),
+            "--queue stream needs de-duplication, because every replica of the group hears every \
+             message: set --dedupWindowSeconds (retention.dedup_window_seconds) to 1 or more"
+        );
+        Ok(())
+    }
 }
 
 /// Section `[names]`: what things are called in Redis.
@@ -31,6 +46,7 @@ pub(crate) struct Settings {
 pub(crate) struct Names {
     pub(crate) published_channel: String,
     pub(crate) consumer_list: String,
+    pub(crate) processed_stream: String,
     pub(crate) failed_stream: String,
 }
 
@@ -48,9 +64,34 @@ impl Consumers {
     }
 }
 
+/// Where messages wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QueueKind {
+    /// In the group's memory.
+    Memory,
+    /// In a stream in Redis.
+    Stream,
+}
+
+/// Section `[retention]`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RetentionSettings {
+    dedup_window_seconds: u64,
+}
+
+impl RetentionSettings {
+    /// How long an id is remembered; zero: not at all.
+    pub(crate) fn dedup_window(&self) -> Duration {
+        Duration::from_secs(self.dedup_window_seconds)
+    }
+}
+
 /// Section `[delivery]`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeliverySettings {
+    pub(crate) queue: QueueKind,
+    max_deliveries: NonZeroU64,
     max_attempts: NonZeroU32,
     deadline_seconds: NonZeroU64,
     attempt_timeout_ms: NonZeroU64,
@@ -66,8 +107,16 @@ impl DeliverySettings {
     pub(crate) fn policy(&self) -> RetryPolicy {
         RetryPolicy {
             max_attempts: self.max_attempts.get(),
-            deadline: Duration::from_secs(self.deadline_seconds.get()),
+            deadline: match self.queue {
+                QueueKind::Memory => Some(Duration::from_secs(self.deadline_seconds.get())),
+                QueueKind::Stream => None,
+            },
         }
+    }
+
+    /// How often a message may be handed out from the durable queue.
+    pub(crate) fn max_deliveries(&self) -> u64 {
+        self.max_deliveries.get()
     }
 
     pub(crate) fn bounds(&self) -> Bounds {

@@ -66,7 +66,7 @@ impl Standing {
     pub(crate) fn note(&self, outcome: &Outcome) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Outcome::Delivered | Outcome::Rejected(_) => {
+            Outcome::Delivered | Outcome::Duplicate | Outcome::Rejected(_) => {
                 *state = State::default();
                 false
             }

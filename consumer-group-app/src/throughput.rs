@@ -1,7 +1,11 @@
 //! Logs, every three seconds, how much was processed and how much failed.
+//!
+//! With `--queue stream` the numbers are this replica's own, and beside them stands the rate of the whole
+//! group: how fast the stream of processed messages grows.
 
 use std::time::Duration;
 
+use redis_bus::commit::ProcessedStream;
 use service_kit::supervisor::Role;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -18,22 +22,61 @@ const EVERY: Duration = Duration::from_secs(3);
 /// The role that logs the throughput.
 #[derive(Debug)]
 pub(crate) struct Throughput {
+    /// What was heard: the queue itself, or the buffer before the durable one.
+    pub(crate) intake: MemoryQueue,
+    /// What is delivered by this replica.
     pub(crate) queue: MemoryQueue,
     pub(crate) group: ConsumerGroup,
+    /// With `--queue stream` only.
+    pub(crate) processed: Option<ProcessedStream>,
+}
+
+/// What is known at one instant.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Instant,
+    account: Account,
+    /// Entries ever added to the stream of processed messages, if Redis could tell.
+    group_processed: Option<u64>,
 }
 
 impl Throughput {
-    fn log(&self, before: Account, now: Account, elapsed: Duration) {
-        let processed_per_second = rate(now.processed - before.processed, elapsed);
-        let failed_per_second = rate(now.dead_lettered - before.dead_lettered, elapsed);
+    async fn read(&self) -> Reading {
+        let mut account = self.queue.account();
+        let intake = self.intake.account();
+        let mut group_processed = None;
+        if let Some(stream) = &self.processed {
+            // What was heard and never got to the durable queue failed here, too.
+            account.received = intake.received;
+            account.dead_lettered += intake.dead_lettered;
+            group_processed = stream.entries_added().await.ok();
+        }
+        Reading {
+            at: Instant::now(),
+            account,
+            group_processed,
+        }
+    }
+
+    fn log(&self, before: &Reading, now: &Reading) {
+        let elapsed = now.at - before.at;
+        let (then, account) = (before.account, now.account);
+        let processed_per_second = rate(account.processed - then.processed, elapsed);
+        let failed_per_second = rate(account.dead_lettered - then.dead_lettered, elapsed);
+        let group_processed_per_second = match (before.group_processed, now.group_processed) {
+            (Some(then), Some(now)) => Some(rate(now.saturating_sub(then), elapsed)),
+            _ => None,
+        };
         info!(
             processed_per_second,
             failed_per_second,
-            received = now.received,
-            processed = now.processed,
-            failed = now.dead_lettered,
-            in_flight = now.in_flight,
-            queued = now.queued,
+            group_processed_per_second,
+            received = account.received,
+            processed = account.processed,
+            duplicate = account.duplicate,
+            failed = account.dead_lettered,
+            in_flight = account.in_flight,
+            queued = account.queued,
             consumers = self.group.len(),
             "throughput: {processed_per_second} processed/s, {failed_per_second} failed/s"
         );
@@ -51,15 +94,15 @@ impl Role for Throughput {
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await;
-        let (mut before, mut at) = (self.queue.account(), Instant::now());
+        let mut before = self.read().await;
         loop {
             tokio::select! {
                 () = cancelled.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            let now = self.queue.account();
-            self.log(before, now, at.elapsed());
-            (before, at) = (now, Instant::now());
+            let now = self.read().await;
+            self.log(&before, &now);
+            before = now;
         }
     }
 }

@@ -56,8 +56,9 @@ async fn stream_of(redis: &PrivateRedis, args: &[&str], env: &[(&str, &str)]) ->
     let bus = Bus::of(redis);
     bus.command::<()>(&["FLUSHALL"]).await?;
     process_message(&consumer, &json!({ "message_id": "m" })).await?;
-    let keys: Vec<String> = bus.command(&["KEYS", "*"]).await?;
-    Ok(keys.join(","))
+    let scan = ["SCAN", "0", "COUNT", "1000", "TYPE", "stream"];
+    let (_, streams): (u64, Vec<String>) = bus.command(&scan).await?;
+    Ok(streams.join(","))
 }
 
 #[tokio::test]

@@ -25,17 +25,27 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const LAST_LETTERS: Duration = Duration::from_secs(5);
 
 impl Running {
-    /// Stops intake, delivers what is held within `grace`, writes the rest to the dead letters, and
-    /// ends every role; the REST API last, because consumers unregister while they drain, too.
+    /// Stops intake, delivers what is held within `grace`, gives up or gives back the rest, and ends
+    /// every role; the REST API last, because consumers unregister while they drain, too.
     pub(super) async fn drain(mut self, grace: Duration) -> anyhow::Result<()> {
         self.stages.listening.cancel();
         let all_delivered = async {
             end_of(&mut self.listener).await;
+            if let Some(durable) = &mut self.durable {
+                self.intake.all_finished().await;
+                self.stages.reading.cancel();
+                end_of(&mut durable.reader).await;
+            }
             all_delivered(&self.queue, &self.group, &self.outboxes).await;
         };
         if timeout(grace, all_delivered).await.is_err() {
-            warn!("the grace period is over; the rest goes to the dead letters");
+            let rest = match self.durable {
+                Some(_) => "others deliver the rest",
+                None => "the rest goes to the dead letters",
+            };
+            warn!("the grace period is over; {rest}");
         }
+        self.stages.reading.cancel();
         self.stages.delivering.cancel();
         end_of(&mut self.dispatcher).await;
         self.outboxes.wait().await;
@@ -43,22 +53,22 @@ impl Running {
         self.stages.following.cancel();
         self.stages.serving.cancel();
         self.group.close();
-        let account = self.queue.account();
-        if saved.is_err() {
-            bail!(
-                "{} messages could not be saved: Redis did not take them in time",
-                account.unfinished()
-            );
+        // Without a durable queue the two are one.
+        let unsaved = match self.durable {
+            Some(_) => self.intake.account().unfinished(),
+            None => self.queue.account().unfinished(),
+        };
+        if saved.is_err() || unsaved > 0 {
+            bail!("{unsaved} messages could not be saved: Redis did not take them in time");
         }
         self.supervisor.wait().await;
         let Account {
-            received,
             processed,
             dead_lettered,
             ..
-        } = account;
+        } = self.queue.account();
         info!(
-            received,
+            received = self.intake.account().received,
             processed,
             failed = dead_lettered,
             "all work is finished; goodbye"
@@ -66,17 +76,27 @@ impl Running {
         Ok(())
     }
 
-    /// Writes what is back in the queue, and all that waits to be written, to the dead letters.
+    /// Writes what is back in the queue, and all that waits to be written, to the dead letters; or, with
+    /// the durable queue, gives it back to that.
     async fn save_rest(&mut self) {
-        for delivery in self.queue.take(usize::MAX) {
-            let letter = Letter::of(delivery, DeadLetterReason::Shutdown);
-            if self.letters.send(letter).await.is_err() {
-                error!("the dead letter writer ended too early");
-                return;
+        let Some(mut durable) = self.durable.take() else {
+            for delivery in self.queue.take(usize::MAX) {
+                let letter = Letter::of(delivery, DeadLetterReason::Shutdown);
+                if self.letters.send(letter).await.is_err() {
+                    error!("the dead letter writer ended too early");
+                    return;
+                }
             }
-        }
+            self.stages.writing.cancel();
+            end_of(&mut self.writer).await;
+            return;
+        };
+        end_of(&mut durable.enqueuer).await;
+        end_of(&mut durable.reader).await;
         self.stages.writing.cancel();
         end_of(&mut self.writer).await;
+        end_of(&mut durable.settler).await;
+        durable.leave(self.queue.take(usize::MAX)).await;
     }
 }
 
@@ -93,7 +113,11 @@ async fn all_delivered(queue: &MemoryQueue, group: &ConsumerGroup, outboxes: &Su
     }
 }
 
+/// Waits for the end of a task; a second time it returns at once.
 async fn end_of(task: &mut JoinHandle<()>) {
+    if task.is_finished() {
+        return;
+    }
     if let Err(cause) = task.await {
         error!(%cause, "a task was cut");
     }

@@ -1,50 +1,24 @@
-//! What the group consists of, and how its parts meet.
+//! Starts the group: every role, in order.
 
-use std::sync::Arc;
-
-use anyhow::Context;
-use protocol::ConsumerId;
-use redis_bus::{Connection, Endpoint, consumer_list::ConsumerList, dead_letters::FailedStream};
-use service_kit::{http_server::HttpServer, supervisor::Supervisor};
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, mpsc},
-    task::JoinHandle,
+use redis_bus::{
+    Endpoint,
+    commit::{ProcessedStream, Retention},
 };
-use tokio_util::sync::CancellationToken;
-use tracing::info;
+use service_kit::supervisor::Supervisor;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
+use super::{
+    durable::Durable,
+    ground::{Delivering, Ground, Stages},
+};
 use crate::{
-    consumer_client::ConsumerClient,
     consumer_group::ConsumerGroup,
-    dead_letter_writer::{self, DeadLetterWriter, Letter},
-    dispatcher::{Dispatcher, Pending},
-    health_checker::{HealthChecker, Rules},
-    http::{self, AppState},
-    listener::Listener,
-    mirror::Mirror,
-    outbox::Outboxes,
+    dead_letter_writer::{self, Letter},
+    listener::Gaps,
     queue::MemoryQueue,
-    retry::RetryBudget,
-    settings::{Consumers, DeliverySettings, Names, Settings},
-    throughput::Throughput,
+    settings::Settings,
+    settler,
 };
-
-/// How many failed deliveries may wait for the dispatcher.
-const RETURNS: usize = 1024;
-
-/// How many consumers may wait for a health check.
-const SUSPECTS: usize = 64;
-
-/// The tokens that end the roles, in the order in which they end.
-#[derive(Debug, Default)]
-pub(super) struct Stages {
-    pub(super) listening: CancellationToken,
-    pub(super) delivering: CancellationToken,
-    pub(super) writing: CancellationToken,
-    pub(super) following: CancellationToken,
-    pub(super) serving: CancellationToken,
-}
 
 /// The roles at work.
 #[derive(Debug)]
@@ -52,31 +26,16 @@ pub(super) struct Running {
     pub(super) supervisor: Supervisor,
     pub(super) outboxes: Supervisor,
     pub(super) stages: Stages,
+    /// What was heard: the queue itself, or the buffer before the durable one.
+    pub(super) intake: MemoryQueue,
+    /// What is being delivered by this replica.
     pub(super) queue: MemoryQueue,
+    pub(super) durable: Option<Durable>,
     pub(super) group: ConsumerGroup,
     pub(super) letters: mpsc::Sender<Letter>,
     pub(super) listener: JoinHandle<()>,
     pub(super) dispatcher: JoinHandle<()>,
     pub(super) writer: JoinHandle<()>,
-}
-
-/// What several parts stand on.
-struct Ground {
-    supervisor: Supervisor,
-    stages: Stages,
-    endpoint: Endpoint,
-    list: ConsumerList,
-    client: ConsumerClient,
-    queue: MemoryQueue,
-    letters: mpsc::Sender<Letter>,
-}
-
-/// The part that delivers.
-struct Delivering {
-    group: ConsumerGroup,
-    outboxes: Supervisor,
-    dispatcher: JoinHandle<()>,
-    suspected: mpsc::Receiver<ConsumerId>,
 }
 
 impl Running {
@@ -90,39 +49,41 @@ impl Running {
             names,
             consumers,
             delivery,
+            retention,
             ..
         } = settings;
-        let connection = Connection::new(endpoint.clone());
         let (letters, to_write) = mpsc::channel(dead_letter_writer::WAITING);
-        let ground = Ground {
-            supervisor: Supervisor::new(),
-            stages: Stages::default(),
-            endpoint,
-            list: ConsumerList::new(connection.clone(), names.consumer_list.clone()),
-            client: ConsumerClient::new(delivery.attempt_timeout())
-                .context("cannot set up the HTTP client")?,
-            queue: MemoryQueue::new(delivery.bounds()),
-            letters,
+        let retention = Retention {
+            dedup_window: retention.dedup_window(),
+            max_len: 0,
         };
-        ground.serve(socket, &consumers)?;
-        let stream = FailedStream::new(connection, names.failed_stream.clone());
-        let writer = DeadLetterWriter::new(stream, ground.queue.clone(), to_write);
-        let writing = ground.stages.writing.clone();
-        let writer = ground
-            .supervisor
-            .spawn("dead letter writer", writing, writer);
-        let delivering = ground.deliver(&consumers, &delivery);
+        let ground = Ground::new(endpoint, letters, &names, &delivery, retention)?;
+        let writer = ground.write_letters(to_write, &names, retention);
+        let (settlements, settled) = mpsc::channel(settler::WAITING);
+        let delivering = ground.deliver(&consumers, &delivery, settlements);
         let Delivering {
             group,
             outboxes,
             dispatcher,
             suspected,
         } = delivering;
+        let durable = ground.durable.clone().map(|queue| {
+            Durable::start(&ground, queue, &group, settled, delivery.max_deliveries())
+        });
+        let gaps = Gaps::default();
+        ground.serve(socket, &consumers, &group, &gaps)?;
+        let processed = ProcessedStream::new(
+            ground.connection.clone(),
+            names.processed_stream.clone(),
+            retention,
+        );
         ground.follow(&group, suspected, &consumers, &names);
-        let listener = ground.listen(names.published_channel);
+        ground.watch(&group, processed);
+        let listener = ground.listen(names.published_channel, gaps);
         let Ground {
             supervisor,
             stages,
+            intake,
             queue,
             letters,
             ..
@@ -131,102 +92,14 @@ impl Running {
             supervisor,
             outboxes,
             stages,
+            intake,
             queue,
+            durable,
             group,
             letters,
             listener,
             dispatcher,
             writer,
         })
-    }
-}
-
-impl Ground {
-    /// Starts the REST API.
-    fn serve(&self, socket: TcpListener, consumers: &Consumers) -> anyhow::Result<()> {
-        let address = socket.local_addr().context("the listener has no address")?;
-        let capacity = consumers.max_consumer_group_size.get();
-        let router = http::router(AppState {
-            list: self.list.clone(),
-            capacity,
-        });
-        let server = HttpServer::new(socket, router);
-        self.supervisor
-            .spawn("http server", self.stages.serving.clone(), server);
-        info!(%address, "listening");
-        Ok(())
-    }
-
-    /// Starts the way from the queue to the consumers.
-    fn deliver(&self, consumers: &Consumers, delivery: &DeliverySettings) -> Delivering {
-        let outboxes = self.supervisor.section();
-        let budget = Arc::new(RetryBudget::new());
-        let changed = Arc::new(Notify::new());
-        let (returns, returned) = mpsc::channel(RETURNS);
-        let (suspects, suspected) = mpsc::channel(SUSPECTS);
-        let opener = Outboxes {
-            client: self.client.clone(),
-            budget: Arc::clone(&budget),
-            returns,
-            suspects,
-            room: Arc::clone(&changed),
-            supervisor: outboxes.clone(),
-            stop: self.stages.delivering.clone(),
-            max_in_flight: consumers.max_in_flight_per_consumer.get(),
-            attempt_timeout: delivery.attempt_timeout(),
-        };
-        let group = ConsumerGroup::new(opener, Arc::clone(&changed));
-        let dispatcher = Dispatcher {
-            queue: self.queue.clone(),
-            group: group.clone(),
-            returns: returned,
-            letters: self.letters.clone(),
-            policy: delivery.policy(),
-            budget,
-            changed,
-            pending: Pending::default(),
-        };
-        let stage = self.stages.delivering.clone();
-        let dispatcher = self.supervisor.spawn("dispatcher", stage, dispatcher);
-        Delivering {
-            group,
-            outboxes,
-            dispatcher,
-            suspected,
-        }
-    }
-
-    /// Starts what keeps the group true to the list in Redis, and what tells of it.
-    fn follow(
-        &self,
-        group: &ConsumerGroup,
-        suspected: mpsc::Receiver<ConsumerId>,
-        consumers: &Consumers,
-        names: &Names,
-    ) {
-        let stage = || self.stages.following.clone();
-        let rules = Rules {
-            every: consumers.health_check_interval(),
-            capacity: consumers.max_consumer_group_size.get(),
-        };
-        let (list, client) = (self.list.clone(), self.client.clone());
-        let checker = HealthChecker::new(list, client, suspected, rules);
-        self.supervisor.spawn("health checker", stage(), checker);
-        let key = names.consumer_list.clone();
-        let mirror = Mirror::new(self.endpoint.clone(), key, group.clone());
-        self.supervisor.spawn("mirror", stage(), mirror);
-        let throughput = Throughput {
-            queue: self.queue.clone(),
-            group: group.clone(),
-        };
-        self.supervisor.spawn("throughput", stage(), throughput);
-    }
-
-    /// Starts the intake.
-    fn listen(&self, channel: String) -> JoinHandle<()> {
-        let (endpoint, queue) = (self.endpoint.clone(), self.queue.clone());
-        let listener = Listener::new(endpoint, channel, queue, self.letters.clone());
-        self.supervisor
-            .spawn("listener", self.stages.listening.clone(), listener)
     }
 }

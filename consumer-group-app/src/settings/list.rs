@@ -9,7 +9,7 @@ pub(crate) const PROGRAM: Program = Program {
             one of the registered consumers, over HTTP.",
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-group-app.properties",
-    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY],
+    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, RETENTION],
 };
 
 const REDIS: &[Setting] = &[
@@ -52,6 +52,14 @@ const REDIS: &[Setting] = &[
         value_name: "KEY",
         default: Some(protocol::keys::CONSUMER_LIST),
         help: "List of the ids of registered consumers",
+        heading: "Redis",
+    },
+    Setting {
+        key: "names.processed_stream",
+        flag: "processedStream",
+        value_name: "KEY",
+        default: Some(protocol::keys::PROCESSED_STREAM),
+        help: "Stream that consumers add processed messages to; the durable queue is beside it",
         heading: "Redis",
     },
     Setting {
@@ -112,6 +120,24 @@ const CONSUMERS: &[Setting] = &[
 
 const DELIVERY: &[Setting] = &[
     Setting {
+        key: "delivery.queue",
+        flag: "queue",
+        value_name: "KIND",
+        default: Some("memory"),
+        help: "Where messages wait: memory (of the group), or stream (in Redis; then nothing is lost \
+               with the group, and several groups may run side by side)",
+        heading: "Delivery",
+    },
+    Setting {
+        key: "delivery.max_deliveries",
+        flag: "maxDeliveries",
+        value_name: "COUNT",
+        default: Some("5"),
+        help: "With --queue stream: how often a message is handed to a group or consumer that dies \
+               with it, before it goes to the dead letters",
+        heading: "Delivery",
+    },
+    Setting {
         key: "delivery.max_attempts",
         flag: "maxAttempts",
         value_name: "COUNT",
@@ -124,7 +150,7 @@ const DELIVERY: &[Setting] = &[
         flag: "deliveryDeadlineSeconds",
         value_name: "SECONDS",
         default: Some("30"),
-        help: "How long a message is tried, from its first attempt",
+        help: "With --queue memory: how long a message is tried, from its first attempt",
         heading: "Delivery",
     },
     Setting {
@@ -152,3 +178,13 @@ const DELIVERY: &[Setting] = &[
         heading: "Delivery",
     },
 ];
+
+const RETENTION: &[Setting] = &[Setting {
+    key: "retention.dedup_window_seconds",
+    flag: "dedupWindowSeconds",
+    value_name: "SECONDS",
+    default: Some("600"),
+    help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all. \
+           The same for the group and all its consumers",
+    heading: "Retention",
+}];

@@ -109,7 +109,11 @@ impl<P: Processor> Consumer<P> {
 
         let connection = Connection::new(endpoint);
         tell_of_redis(&connection).await;
-        let stream = ProcessedStream::new(connection, settings.names.processed_stream);
+        let stream = ProcessedStream::new(
+            connection,
+            settings.names.processed_stream,
+            settings.retention.retention(),
+        );
         let (sink_handle, sink) = Sink::new(stream);
         let admission = Admission::default();
         let concurrency = settings.consumer.processing_concurrency;

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use redis_bus::RedisSettings;
+use redis_bus::{RedisSettings, commit::Retention};
 use serde::Deserialize;
 use service_kit::{http_server::Address, settings::Setting, shutdown::ServiceSettings};
 
@@ -10,6 +10,7 @@ const REDIS: &str = "Redis";
 const REST_API: &str = "REST API";
 const GROUP: &str = "Consumer group";
 const PROCESSING: &str = "Processing";
+const RETENTION: &str = "Retention";
 
 /// Every setting of a consumer, for a [`service_kit::settings::Program`].
 pub const SETTINGS: &[Setting] = &[
@@ -111,6 +112,23 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many messages are processed at once; 0 for no limit",
         heading: PROCESSING,
     },
+    Setting {
+        key: "retention.dedup_window_seconds",
+        flag: "dedupWindowSeconds",
+        value_name: "SECONDS",
+        default: Some("600"),
+        help: "How long an id is remembered at least, so that no second entry is added; 0: not at all. \
+               The same for the group and all its consumers",
+        heading: RETENTION,
+    },
+    Setting {
+        key: "retention.processed_max_len",
+        flag: "processedMaxLen",
+        value_name: "COUNT",
+        default: Some("0"),
+        help: "About how many entries the stream of processed messages keeps; 0 for all",
+        heading: RETENTION,
+    },
 ];
 
 /// The settings of a consumer, by section.
@@ -126,8 +144,28 @@ pub struct ConsumerSettings {
     pub consumer_group_app: GroupSettings,
     /// What the consumer is and does.
     pub consumer: OwnSettings,
+    /// How long and how much is kept.
+    pub retention: RetentionSettings,
     /// How the process behaves.
     pub service: ServiceSettings,
+}
+
+/// Section `[retention]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RetentionSettings {
+    dedup_window_seconds: u64,
+    processed_max_len: u64,
+}
+
+impl RetentionSettings {
+    /// The same for the stream.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            dedup_window: Duration::from_secs(self.dedup_window_seconds),
+            max_len: self.processed_max_len,
+        }
+    }
 }
 
 /// Section `[names]`.

@@ -5,8 +5,8 @@
 
 use protocol::ProcessedMessage;
 use redis_bus::{
-    BusError,
-    commit::{Entry, ProcessedStream},
+    Added, BusError,
+    commit::{Entry, MAX_FIELDS, ProcessedStream},
 };
 use service_kit::{batches::next_batch, supervisor::Role};
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +25,9 @@ pub enum CommitError {
     /// The message cannot be written as a flat entry.
     #[error("cannot write the message as an entry")]
     Encode(#[from] serde_json::Error),
+    /// The entry would have more fields than one may have.
+    #[error("the message has more properties than an entry may have fields ({MAX_FIELDS})")]
+    TooManyFields,
     /// Redis could not be reached or refused. The entry may have been added.
     #[error("cannot add the entry to the stream")]
     Bus(#[from] BusError),
@@ -35,7 +38,7 @@ pub enum CommitError {
 
 struct Waiting {
     entry: Entry,
-    done: oneshot::Sender<Result<(), BusError>>,
+    done: oneshot::Sender<Result<Added, BusError>>,
 }
 
 /// The way to the [`Sink`].
@@ -43,19 +46,30 @@ struct Waiting {
 pub struct SinkHandle(mpsc::Sender<Waiting>);
 
 impl SinkHandle {
-    /// Returns once the message is in the stream.
+    /// Returns once the message is in the stream, by this call or by an earlier one.
     ///
     /// # Errors
     /// Every variant of [`CommitError`].
-    pub async fn commit(&self, processed: &ProcessedMessage) -> Result<(), CommitError> {
+    pub async fn commit(&self, processed: &ProcessedMessage) -> Result<Added, CommitError> {
         let (done, committed) = oneshot::channel();
-        let waiting = Waiting {
-            entry: processed.fields()?,
-            done,
-        };
+        let entry = entry(processed)?;
+        let waiting = Waiting { entry, done };
         self.0.send(waiting).await.or(Err(CommitError::Ended))?;
         Ok(committed.await.or(Err(CommitError::Ended))??)
     }
+}
+
+/// The entry of a processed message.
+pub(crate) fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
+    let fields = processed.fields()?;
+    if fields.len() > MAX_FIELDS {
+        return Err(CommitError::TooManyFields);
+    }
+    Ok(Entry {
+        message_id: processed.message.id().to_string(),
+        fields,
+        queued: None,
+    })
 }
 
 /// The role that writes to the stream.
@@ -78,13 +92,10 @@ impl Sink {
             .into_iter()
             .map(|waiting| (waiting.entry, waiting.done))
             .unzip();
-        let results = match self.stream.append(&entries).await {
-            Ok(results) => results,
-            Err(cause) => vec![Err(cause); waiting.len()],
-        };
+        let results = self.stream.commit(&entries).await;
         for (done, result) in waiting.into_iter().zip(results) {
             // Whoever waited may have been cut off meanwhile; the entry stands all the same.
-            drop(done.send(result.map(drop)));
+            drop(done.send(result));
         }
     }
 }

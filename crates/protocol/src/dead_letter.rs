@@ -6,6 +6,22 @@ use bytes::Bytes;
 
 use crate::{Message, MessageError, MessageId};
 
+/// The names of an entry's fields; `message_id` is the first where there is one.
+pub mod field {
+    /// The message, or the start of what is none.
+    pub const PAYLOAD: &str = "payload";
+    /// The payload's length as published.
+    pub const PAYLOAD_BYTES: &str = "payload_bytes";
+    /// A [`DeadLetterReason`](super::DeadLetterReason).
+    pub const REASON: &str = "reason";
+    /// How many attempts there were.
+    pub const ATTEMPTS: &str = "attempts";
+    /// What the last of them came to.
+    pub const LAST_ERROR: &str = "last_error";
+    /// When it was given up, as RFC 3339.
+    pub const FAILED_AT: &str = "failed_at";
+}
+
 /// How much of a payload that is not a message is kept, in bytes.
 pub const KEPT_UNFIT_BYTES: usize = 1024;
 
@@ -32,6 +48,9 @@ pub enum DeadLetterReason {
     DeadlineExceeded,
     /// `shutdown`: the group stopped before it could be delivered.
     Shutdown,
+    /// `deliveries_exhausted`: it was taken from the durable queue as often as allowed, and whoever took
+    /// it died with it every time.
+    DeliveriesExhausted,
 }
 
 impl DeadLetterReason {
@@ -47,6 +66,7 @@ impl DeadLetterReason {
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Shutdown => "shutdown",
+            Self::DeliveriesExhausted => "deliveries_exhausted",
         }
     }
 }
@@ -125,6 +145,18 @@ impl DeadLetter {
         &self.last_error
     }
 
+    /// The id of its message, where it is about one.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&MessageId> {
+        self.message_id.as_ref()
+    }
+
+    /// The payload, as far as it is kept.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
     /// How much memory its payload takes, in bytes.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
@@ -142,15 +174,15 @@ impl DeadLetter {
         }
         let failed_at = humantime::format_rfc3339_millis(self.failed_at).to_string();
         fields.extend([
-            ("payload", self.payload.clone()),
-            ("payload_bytes", text(self.payload_bytes.to_string())),
+            (field::PAYLOAD, self.payload.clone()),
+            (field::PAYLOAD_BYTES, text(self.payload_bytes.to_string())),
             (
-                "reason",
+                field::REASON,
                 Bytes::from_static(self.reason.as_str().as_bytes()),
             ),
-            ("attempts", text(self.attempts.to_string())),
-            ("last_error", text(self.last_error.clone())),
-            ("failed_at", text(failed_at)),
+            (field::ATTEMPTS, text(self.attempts.to_string())),
+            (field::LAST_ERROR, text(self.last_error.clone())),
+            (field::FAILED_AT, text(failed_at)),
         ]);
         fields
     }

@@ -15,6 +15,14 @@ pub const HEALTH: &str = "/health";
 /// `POST` on a consumer: process one message.
 pub const PROCESS_MESSAGE: &str = "/processMessage";
 
+/// `POST` on the group: publish messages to the durable queue.
+pub const MESSAGES: &str = "/messages";
+/// `GET` on the group: the account, the consumers, and since when.
+pub const STATUS: &str = "/status";
+
+/// The largest body of `POST /messages`, in bytes (16 MiB).
+pub const MAX_PUBLISH_BODY_BYTES: usize = 16 << 20;
+
 /// The largest body of the group's membership calls, in bytes; an id is at most 260 of them.
 pub const MAX_MEMBERSHIP_BODY_BYTES: usize = 4096;
 
@@ -30,6 +38,17 @@ pub struct MembershipRequest {
 pub struct MessageBody {
     /// What happened, in words.
     pub message: String,
+    /// Left out unless there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ProcessingResult>,
+}
+
+/// What is remarkable about a message that was processed successfully: `"result":"duplicate"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessingResult {
+    /// It had been processed before; nothing was recorded this time.
+    Duplicate,
 }
 
 impl MessageBody {
@@ -57,8 +76,18 @@ impl MessageBody {
         Self::new(format!("Message with id {id} was processed successfully."))
     }
 
+    /// Answer of `POST /processMessage` for a message that had been processed before.
+    #[must_use]
+    pub fn duplicate(id: &MessageId) -> Self {
+        Self {
+            result: Some(ProcessingResult::Duplicate),
+            ..Self::processed(id)
+        }
+    }
+
     fn new(message: String) -> Self {
-        Self { message }
+        let result = None;
+        Self { message, result }
     }
 }
 
@@ -67,6 +96,15 @@ impl MessageBody {
 pub struct Membership {
     /// Whether the consumer is in the list.
     pub is_member: bool,
+}
+
+/// Answer of `POST /messages`: how many were added to the durable queue, and how many were known there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// New ones.
+    pub created: u64,
+    /// Known ones, within the de-duplication window.
+    pub duplicate: u64,
 }
 
 /// Answer of a call that went wrong: `{"error":"…"}`.

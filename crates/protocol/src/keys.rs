@@ -8,3 +8,26 @@ pub const CONSUMER_LIST: &str = "consumer:ids";
 pub const PROCESSED_STREAM: &str = "messages:processed";
 /// The stream of what was given up on; not in the original, which lost these messages.
 pub const FAILED_STREAM: &str = "messages:failed";
+
+/// A key of ours beside a key of the user's, in the same hash slot, as scripts need it.
+///
+/// What is between braces decides the slot
+/// (<https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>).
+///
+/// ```
+/// # use protocol::keys::in_slot_of;
+/// assert_eq!(in_slot_of("messages:processed", "queue"), "{messages:processed}:queue");
+/// assert_eq!(in_slot_of("{shop}:processed", "queue"), "{shop}:processed:queue");
+/// ```
+#[must_use]
+pub fn in_slot_of(key: &str, name: &str) -> String {
+    let has_tag = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .is_some_and(|(tag, _)| !tag.is_empty());
+    if has_tag {
+        format!("{key}:{name}")
+    } else {
+        format!("{{{key}}}:{name}")
+    }
+}

@@ -1,44 +1,174 @@
 //! The stream `messages:processed`: one entry for each processed message.
 
-use redis::{Pipeline, cmd};
+use std::{collections::HashMap, time::Duration};
 
-use crate::{BusError, Connection};
+use redis::{Cmd, Pipeline, Value, cmd};
 
-/// The fields of one entry, in order.
-pub type Entry = Vec<(String, String)>;
+use crate::{
+    Added, BusError, Connection,
+    chunks::{chunks, each},
+    queue::{DurableQueue, EntryId, STREAM_GROUP},
+    script::Script,
+    windows::Windows,
+};
+
+/// The most fields an entry may have: a script can pass no more on (Lua's stack, 8,000 values).
+pub const MAX_FIELDS: usize = 3_900;
+
+/// One entry to commit.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The message's id, by which a second entry is refused.
+    pub message_id: String,
+    /// Names and values, in order; at most [`MAX_FIELDS`].
+    pub fields: Vec<(String, String)>,
+    /// Where it stands in the durable queue, if it was read from there; it leaves the queue in the
+    /// same step.
+    pub queued: Option<EntryId>,
+}
+
+impl Entry {
+    /// How much it takes on its way, in bytes.
+    fn bytes(&self) -> usize {
+        let fields = self.fields.iter();
+        fields.map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
+/// How entries are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// How long an id is remembered at least; zero: not at all.
+    pub dedup_window: Duration,
+    /// About how many entries the stream keeps; zero: all.
+    pub max_len: u64,
+}
 
 /// A handle on the stream; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct ProcessedStream {
     connection: Connection,
     key: String,
+    settled: Windows,
+    max_len: u64,
+    queue: Option<DurableQueue>,
+    script: Script,
 }
 
 impl ProcessedStream {
     /// The stream under `key`.
     #[must_use]
-    pub fn new(connection: Connection, key: String) -> Self {
-        Self { connection, key }
+    pub fn new(connection: Connection, key: String, retention: Retention) -> Self {
+        let settled = Windows::settled(&key, retention.dedup_window);
+        let script = Script::new(concat!(
+            "#!lua\n",
+            include_str!("windows.lua"),
+            include_str!("queue/queue.lua"),
+            include_str!("commit.lua")
+        ));
+        Self {
+            connection,
+            key,
+            settled,
+            max_len: retention.max_len,
+            queue: None,
+            script,
+        }
     }
 
-    /// Appends entries, all in one round trip; answers the stream id of each, or why it was refused.
+    /// The same stream, whose entries come from this queue and leave it with their commit.
+    #[must_use]
+    pub fn from_queue(self, queue: DurableQueue) -> Self {
+        Self {
+            queue: Some(queue),
+            ..self
+        }
+    }
+
+    /// Commits entries; answers for each what became of it, or why it was not committed.
     ///
-    /// # Errors
-    /// [`BusError`] when the round trip failed as a whole. Any of the entries may have been appended.
-    pub async fn append(
-        &self,
-        entries: &[Entry],
-    ) -> Result<Vec<Result<String, BusError>>, BusError> {
+    /// With de-duplication that is one atomic step for each batch. Committing an entry again is then of
+    /// no effect, so after an error, when any of them may have been added, it can be repeated.
+    pub async fn commit(&self, entries: &[Entry]) -> Vec<Result<Added, BusError>> {
+        let mut results = Vec::with_capacity(entries.len());
+        for chunk in chunks(entries, Entry::bytes) {
+            if self.settled.is_on() || self.queue.is_some() {
+                let call = |command: &mut Cmd| self.script_call(command, chunk);
+                let answers = self.connection.script(&self.script, call).await;
+                results.extend(each::<u8, _>(answers, chunk.len(), Added::from));
+            } else {
+                results.extend(self.append(chunk).await);
+            }
+        }
+        results
+    }
+
+    /// Adds entries without a look at their ids.
+    async fn append(&self, entries: &[Entry]) -> Vec<Result<Added, BusError>> {
         let mut pipeline = Pipeline::with_capacity(entries.len());
         for entry in entries {
-            pipeline.add_command(
-                cmd("XADD")
-                    .arg(&self.key)
-                    .arg("*")
-                    .arg(&entry[..])
-                    .to_owned(),
-            );
+            let mut command = cmd("XADD");
+            command.arg(&self.key);
+            if self.max_len > 0 {
+                command.arg("MAXLEN").arg("~").arg(self.max_len);
+            }
+            command.arg("*").arg(&entry.fields[..]);
+            pipeline.add_command(command);
         }
-        self.connection.pipeline(pipeline.ignore_errors()).await
+        match self
+            .connection
+            .pipeline::<()>(pipeline.ignore_errors())
+            .await
+        {
+            Ok(added) => added
+                .into_iter()
+                .map(|added| added.map(|()| Added::Created))
+                .collect(),
+            Err(cause) => vec![Err(cause); entries.len()],
+        }
+    }
+
+    /// How many entries were ever added to the stream, by whomever.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn entries_added(&self) -> Result<u64, BusError> {
+        let answer: Result<HashMap<String, Value>, _> = self
+            .connection
+            .query(cmd("XINFO").arg("STREAM").arg(&self.key))
+            .await;
+        match answer {
+            Ok(mut known) => {
+                let added = known.remove("entries-added").unwrap_or(Value::Int(0));
+                Ok(redis::from_redis_value(added).unwrap_or(0))
+            }
+            // There is no stream yet.
+            Err(cause) if cause.code() == Some("ERR") => Ok(0),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Appends the keys and arguments of `commit.lua`.
+    fn script_call(&self, command: &mut Cmd, entries: &[Entry]) {
+        let queue = self.queue.as_ref();
+        command
+            .arg(if queue.is_some() { 6 } else { 4 })
+            .arg(&self.key);
+        self.settled.add_keys(command);
+        if let Some(queue) = queue {
+            queue.add_keys(command);
+        }
+        command
+            .arg(self.settled.seconds())
+            .arg(self.max_len)
+            .arg(STREAM_GROUP)
+            .arg(entries.len());
+        for entry in entries {
+            command
+                .arg(&entry.message_id)
+                .arg(entry.queued.as_ref().map_or("", EntryId::as_str))
+                .arg(2 * entry.fields.len())
+                .arg(&entry.fields[..]);
+        }
     }
 }

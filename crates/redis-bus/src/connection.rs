@@ -17,7 +17,7 @@ use redis::{
     RedisResult, ServerErrorKind, aio::MultiplexedConnection,
 };
 
-use crate::{BusError, Endpoint};
+use crate::{BusError, Endpoint, script::Script};
 
 /// How long after a failed attempt the next command fails at once instead of trying again.
 const COOL_DOWN: Duration = Duration::from_millis(100);
@@ -94,13 +94,24 @@ impl Connection {
             .collect())
     }
 
-    /// Runs a script, which loads it where Redis does not have it.
+    /// Runs a script; `call` appends the number of keys, the keys and the arguments. Should Redis not
+    /// know the script (it is new, restarted, or was told to forget), it is sent along.
     pub(crate) async fn script<T: FromRedisValue>(
         &self,
-        script: &redis::ScriptInvocation<'_>,
+        script: &Script,
+        call: impl Fn(&mut Cmd),
     ) -> Result<T, BusError> {
         let mut opened = self.open().await?;
-        let answer = script.invoke_async(&mut opened.connection).await;
+        let mut command = script.by_hash();
+        call(&mut command);
+        let mut answer = command.query_async(&mut opened.connection).await;
+        if let Err(cause) = &answer
+            && cause.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        {
+            let mut command = script.by_source();
+            call(&mut command);
+            answer = command.query_async(&mut opened.connection).await;
+        }
         self.checked(answer, &opened)
     }
 

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use protocol::ConsumerId;
-use redis::{Script, cmd};
+use redis::{Cmd, cmd};
 
-use crate::{BusError, Connection};
+use crate::{BusError, Connection, script::Script};
 
 /// What became of a wish to register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,10 @@ impl ConsumerList {
         id: &ConsumerId,
         capacity: usize,
     ) -> Result<Registration, BusError> {
-        let mut call = self.register.prepare_invoke();
-        call.key(&self.key).arg(id.as_str()).arg(capacity);
-        let answer: String = self.connection.script(&call).await?;
+        let call = |command: &mut Cmd| {
+            command.arg(1).arg(&self.key).arg(id.as_str()).arg(capacity);
+        };
+        let answer: String = self.connection.script(&self.register, call).await?;
         Ok(match answer.as_str() {
             "registered" => Registration::Registered,
             "already" => Registration::AlreadyMember,

@@ -32,6 +32,15 @@ pub enum BusError {
 }
 
 impl BusError {
+    /// The first word of Redis's own answer, such as `NOGROUP` or `OOM`, when it refused.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { source, .. } => source.code(),
+            Self::BadUrl | Self::Unreachable { .. } => None,
+        }
+    }
+
     pub(crate) fn new(at: &str, source: RedisError) -> Self {
         let at = at.to_owned();
         if source.is_io_error() || source.is_connection_dropped() {

@@ -8,9 +8,16 @@
 //! | [`consumer_list`] | the list `consumer:ids`: register, unregister, look up |
 //! | [`consumer_watch`] | the same list, told again whenever it changes |
 //! | [`commit`] | the stream `messages:processed` |
-//! | [`dead_letters`] | the stream `messages:failed` |
+//! | [`queue`] | the durable queue: a stream that messages wait in until they are settled |
+//! | [`dead_letters`] | the stream `messages:failed`, and what to do with what is in it |
 //! | [`publish`] | publishing, for tools |
+//! | [`server_check`] | what about the server's own settings endangers messages |
+//!
+//! What must be one step is a script, beside the module that runs it. `windows.lua` and
+//! `queue/queue.lua` are functions that several of them start with.
 
+mod added;
+mod chunks;
 pub mod commit;
 pub mod connection;
 pub mod consumer_list;
@@ -19,10 +26,15 @@ pub mod dead_letters;
 pub mod endpoint;
 mod error;
 pub mod publish;
+pub mod queue;
 mod resp;
+mod script;
+pub mod server_check;
 mod socket;
 pub mod subscription;
+mod windows;
 
+pub use added::Added;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, RedisSettings, RedisUrl};
 pub use error::BusError;

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Body, extract::State, http::Request};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{Request, StatusCode},
+};
 use protocol::{Message, http::MessageBody, message::MAX_MESSAGE_BYTES};
+use redis_bus::Added;
 use service_kit::{api_error::ApiError, http_body::read_json};
 use tracing::debug;
 
 use super::AppState;
-use crate::Processor;
+use crate::{Processor, sink::CommitError};
 
 const FAILED: &str = "Failed to process message!";
 
@@ -23,8 +29,17 @@ pub(super) async fn process_message<P: Processor>(
     let id = message.id().clone();
     let processed = state.processing.run(message).await;
     let processed = processed.map_err(|error| ApiError::internal(FAILED, &*error))?;
-    let committed = state.sink.commit(&processed).await;
-    committed.map_err(|error| ApiError::internal(FAILED, &error))?;
-    debug!(message.id = %id, "processed");
-    Ok(Json(MessageBody::processed(&id)))
+    let added = match state.sink.commit(&processed).await {
+        Ok(added) => added,
+        Err(error @ CommitError::TooManyFields) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(ApiError::new(status, error.to_string()));
+        }
+        Err(error) => return Err(ApiError::internal(FAILED, &error)),
+    };
+    debug!(message.id = %id, ?added, "processed");
+    Ok(Json(match added {
+        Added::Created => MessageBody::processed(&id),
+        Added::Duplicate => MessageBody::duplicate(&id),
+    }))
 }

@@ -1,0 +1,259 @@
+//! What the parts of the group stand on, and how they meet.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use protocol::ConsumerId;
+use redis_bus::{
+    Connection, Endpoint,
+    commit::{ProcessedStream, Retention},
+    consumer_list::ConsumerList,
+    dead_letters::FailedStream,
+    queue::DurableQueue,
+};
+use service_kit::{http_server::HttpServer, supervisor::Supervisor};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    consumer_client::ConsumerClient,
+    consumer_group::ConsumerGroup,
+    dead_letter_writer::{DeadLetterWriter, Letter},
+    dispatcher::{Dispatcher, Pending},
+    health_checker::{HealthChecker, Rules},
+    http::{self, AppState},
+    listener::{Gaps, Listener},
+    mirror::Mirror,
+    outbox::Outboxes,
+    queue::MemoryQueue,
+    retry::RetryBudget,
+    server_checker::ServerChecker,
+    settings::{Consumers, DeliverySettings, Names, QueueKind},
+    settler::Settling,
+    status::Status,
+    throughput::Throughput,
+};
+
+/// How many failed deliveries may wait for the dispatcher.
+const RETURNS: usize = 1024;
+
+/// How many consumers may wait for a health check.
+const SUSPECTS: usize = 64;
+
+/// The tokens that end the roles, in the order in which they end.
+#[derive(Debug, Default)]
+pub(super) struct Stages {
+    pub(super) listening: CancellationToken,
+    pub(super) reading: CancellationToken,
+    pub(super) delivering: CancellationToken,
+    pub(super) writing: CancellationToken,
+    pub(super) following: CancellationToken,
+    pub(super) serving: CancellationToken,
+}
+
+/// What several parts stand on.
+pub(super) struct Ground {
+    pub(super) supervisor: Supervisor,
+    pub(super) stages: Stages,
+    pub(super) endpoint: Endpoint,
+    pub(super) connection: Connection,
+    list: ConsumerList,
+    client: ConsumerClient,
+    pub(super) intake: MemoryQueue,
+    pub(super) queue: MemoryQueue,
+    pub(super) durable: Option<DurableQueue>,
+    pub(super) letters: mpsc::Sender<Letter>,
+}
+
+/// The part that delivers.
+pub(super) struct Delivering {
+    pub(super) group: ConsumerGroup,
+    pub(super) outboxes: Supervisor,
+    pub(super) dispatcher: JoinHandle<()>,
+    pub(super) suspected: mpsc::Receiver<ConsumerId>,
+}
+
+impl Ground {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        letters: mpsc::Sender<Letter>,
+        names: &Names,
+        delivery: &DeliverySettings,
+        retention: Retention,
+    ) -> anyhow::Result<Self> {
+        let connection = Connection::new(endpoint.clone());
+        let queue = MemoryQueue::new(delivery.bounds());
+        let durable = match delivery.queue {
+            QueueKind::Memory => None,
+            QueueKind::Stream => Some(DurableQueue::new(
+                connection.clone(),
+                &names.processed_stream,
+                retention.dedup_window,
+            )),
+        };
+        let intake = match durable {
+            None => queue.clone(),
+            Some(_) => MemoryQueue::new(delivery.bounds()),
+        };
+        Ok(Self {
+            supervisor: Supervisor::new(),
+            stages: Stages::default(),
+            list: ConsumerList::new(connection.clone(), names.consumer_list.clone()),
+            client: ConsumerClient::new(delivery.attempt_timeout())
+                .context("cannot set up the HTTP client")?,
+            endpoint,
+            connection,
+            intake,
+            queue,
+            durable,
+            letters,
+        })
+    }
+
+    /// Starts the REST API.
+    pub(super) fn serve(
+        &self,
+        socket: TcpListener,
+        consumers: &Consumers,
+        group: &ConsumerGroup,
+        gaps: &Gaps,
+    ) -> anyhow::Result<()> {
+        let address = socket.local_addr().context("the listener has no address")?;
+        let capacity = consumers.max_consumer_group_size.get();
+        let router = http::router(AppState {
+            list: self.list.clone(),
+            capacity,
+            durable: self.durable.clone(),
+            status: Status {
+                intake: self.intake.clone(),
+                durable: self.durable.clone(),
+                group: group.clone(),
+                gaps: gaps.clone(),
+                started: Instant::now(),
+            },
+        });
+        let server = HttpServer::new(socket, router);
+        self.supervisor
+            .spawn("http server", self.stages.serving.clone(), server);
+        info!(%address, "listening");
+        Ok(())
+    }
+
+    /// Starts the way to the dead letters.
+    pub(super) fn write_letters(
+        &self,
+        letters: mpsc::Receiver<Letter>,
+        names: &Names,
+        retention: Retention,
+    ) -> JoinHandle<()> {
+        let mut stream = FailedStream::new(
+            self.connection.clone(),
+            names.failed_stream.clone(),
+            &names.processed_stream,
+            retention.dedup_window,
+        );
+        if let Some(queue) = &self.durable {
+            stream = stream.from_queue(queue.clone());
+        }
+        let writer = DeadLetterWriter::new(stream, self.intake.clone(), letters);
+        let writing = self.stages.writing.clone();
+        self.supervisor.spawn("dead letter writer", writing, writer)
+    }
+
+    /// Starts the way from the queue to the consumers.
+    pub(super) fn deliver(
+        &self,
+        consumers: &Consumers,
+        delivery: &DeliverySettings,
+        settlements: mpsc::Sender<Settling>,
+    ) -> Delivering {
+        let outboxes = self.supervisor.section();
+        let budget = Arc::new(RetryBudget::new());
+        let changed = Arc::new(Notify::new());
+        let (returns, returned) = mpsc::channel(RETURNS);
+        let (suspects, suspected) = mpsc::channel(SUSPECTS);
+        let opener = Outboxes {
+            client: self.client.clone(),
+            budget: Arc::clone(&budget),
+            settlements: self.durable.is_some().then_some(settlements),
+            returns,
+            suspects,
+            room: Arc::clone(&changed),
+            supervisor: outboxes.clone(),
+            stop: self.stages.delivering.clone(),
+            max_in_flight: consumers.max_in_flight_per_consumer.get(),
+            attempt_timeout: delivery.attempt_timeout(),
+        };
+        let group = ConsumerGroup::new(opener, Arc::clone(&changed));
+        let dispatcher = Dispatcher {
+            queue: self.queue.clone(),
+            group: group.clone(),
+            returns: returned,
+            letters: self.letters.clone(),
+            policy: delivery.policy(),
+            budget,
+            changed,
+            pending: Pending::default(),
+        };
+        let stage = self.stages.delivering.clone();
+        let dispatcher = self.supervisor.spawn("dispatcher", stage, dispatcher);
+        Delivering {
+            group,
+            outboxes,
+            dispatcher,
+            suspected,
+        }
+    }
+
+    /// Starts what keeps the group true to the list in Redis, and what tells of it.
+    pub(super) fn follow(
+        &self,
+        group: &ConsumerGroup,
+        suspected: mpsc::Receiver<ConsumerId>,
+        consumers: &Consumers,
+        names: &Names,
+    ) {
+        let stage = || self.stages.following.clone();
+        let rules = Rules {
+            every: consumers.health_check_interval(),
+            capacity: consumers.max_consumer_group_size.get(),
+        };
+        let (list, client) = (self.list.clone(), self.client.clone());
+        let checker = HealthChecker::new(list, client, suspected, rules);
+        self.supervisor.spawn("health checker", stage(), checker);
+        let key = names.consumer_list.clone();
+        let mirror = Mirror::new(self.endpoint.clone(), key, group.clone());
+        self.supervisor.spawn("mirror", stage(), mirror);
+    }
+
+    /// Starts what tells of the group and of its Redis.
+    pub(super) fn watch(&self, group: &ConsumerGroup, processed: ProcessedStream) {
+        let stage = || self.stages.following.clone();
+        let throughput = Throughput {
+            intake: self.intake.clone(),
+            queue: self.queue.clone(),
+            group: group.clone(),
+            processed: self.durable.is_some().then_some(processed),
+        };
+        self.supervisor.spawn("throughput", stage(), throughput);
+        let checker = ServerChecker {
+            connection: self.connection.clone(),
+            is_durable: self.durable.is_some(),
+        };
+        self.supervisor.spawn("server checker", stage(), checker);
+    }
+
+    /// Starts the intake.
+    pub(super) fn listen(&self, channel: String, gaps: Gaps) -> JoinHandle<()> {
+        let (endpoint, intake) = (self.endpoint.clone(), self.intake.clone());
+        let listener = Listener::new(endpoint, channel, intake, self.letters.clone(), gaps);
+        self.supervisor
+            .spawn("listener", self.stages.listening.clone(), listener)
+    }
+}

@@ -1,0 +1,65 @@
+//! `POST /messages`: publishing without loss.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{Request, StatusCode},
+};
+use bytes::Bytes;
+use protocol::{
+    Message,
+    http::{MAX_PUBLISH_BODY_BYTES, Published},
+};
+use redis_bus::Added;
+use service_kit::{
+    api_error::ApiError,
+    http_body::{JsonKind, read_json_or_lines},
+};
+
+use super::AppState;
+
+/// 202 once all messages are in the durable queue. Nothing is taken unless every one is a message.
+/// After any other answer the same messages can be sent again: those taken already are duplicates then.
+pub(super) async fn publish(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<(StatusCode, Json<Published>), ApiError> {
+    const FAILED: &str = "Failed to publish!";
+    let Some(queue) = &state.durable else {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "This group keeps messages in memory and cannot promise to keep them: start it with \
+             --queue stream, or publish to its channel in Redis."
+                .to_owned(),
+        ));
+    };
+    let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES).await?;
+    let messages = match kind {
+        JsonKind::One => vec![parse(body, None)?],
+        JsonKind::Lines => parse_lines(&body)?,
+    };
+    let mut published = Published::default();
+    for added in queue.enqueue(&messages).await {
+        match added.map_err(|error| ApiError::internal(FAILED, &error))? {
+            Added::Created => published.created += 1,
+            Added::Duplicate => published.duplicate += 1,
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(published)))
+}
+
+fn parse_lines(body: &Bytes) -> Result<Vec<Message>, ApiError> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    filled
+        .map(|(number, line)| parse(body.slice_ref(line), Some(number + 1)))
+        .collect()
+}
+
+fn parse(body: Bytes, line: Option<usize>) -> Result<Message, ApiError> {
+    Message::parse(body).map_err(|error| match line {
+        Some(number) => ApiError::bad_request(&format!("line {number}: {error}")),
+        None => ApiError::bad_request(&error.to_string()),
+    })
+}

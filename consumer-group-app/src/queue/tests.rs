@@ -1,0 +1,89 @@
+use bytes::Bytes;
+
+use super::*;
+
+fn message(id: usize) -> Message {
+    Message::parse(Bytes::from(format!(r#"{{"message_id":"{id}"}}"#))).unwrap()
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries
+        .iter()
+        .map(|delivery| delivery.held.message.id().as_str())
+        .collect()
+}
+
+fn adds_up(queue: &MemoryQueue) -> Account {
+    let account = queue.account();
+    let ended = account.processed + account.duplicate + account.dead_lettered;
+    let sum = account.unfinished() + ended + account.elsewhere;
+    assert_eq!(account.received, sum, "{account:?}");
+    account
+}
+
+#[test]
+fn a_delivery_that_is_dropped_goes_back_and_is_taken_first() {
+    let queue = MemoryQueue::new(Bounds {
+        messages: 10,
+        bytes: 1000,
+    });
+    for id in 0..3 {
+        queue.push(message(id)).unwrap();
+    }
+    let taken = queue.take(1);
+    assert_eq!(adds_up(&queue).in_flight, 1);
+    drop(taken);
+    assert_eq!(adds_up(&queue).queued, 3);
+    assert_eq!(ids(&queue.take(9)), ["0", "1", "2"]);
+}
+
+#[test]
+fn room_is_bounded_in_messages_until_they_are_finished() {
+    let queue = MemoryQueue::new(Bounds {
+        messages: 2,
+        bytes: 1000,
+    });
+    queue.push(message(1)).unwrap();
+    queue.push(message(2)).unwrap();
+    let mut taken = queue.take(2);
+    assert!(queue.push(message(3)).is_err());
+    queue.finish_unqueued(Ending::DeadLettered);
+    taken.pop().unwrap().finish(Ending::Processed);
+    taken.pop().unwrap().finish(Ending::DeadLettered);
+    queue.push(message(4)).unwrap();
+    let expected = Account {
+        received: 4,
+        queued: 1,
+        processed: 1,
+        dead_lettered: 2,
+        ..Account::default()
+    };
+    assert_eq!(adds_up(&queue), expected);
+}
+
+#[test]
+fn room_is_bounded_in_bytes() {
+    let bytes = message(1).body().len();
+    let queue = MemoryQueue::new(Bounds {
+        messages: 10,
+        bytes: 2 * bytes,
+    });
+    queue.push(message(1)).unwrap();
+    queue.push(message(2)).unwrap();
+    assert!(queue.push(message(3)).is_err());
+    adds_up(&queue);
+}
+
+#[tokio::test]
+async fn all_is_finished_once_the_last_delivery_is() {
+    let queue = MemoryQueue::new(Bounds {
+        messages: 10,
+        bytes: 1000,
+    });
+    queue.all_finished().await;
+    queue.push(message(1)).unwrap();
+    let delivery = queue.take(1).remove(0);
+    tokio::join!(queue.all_finished(), async {
+        delivery.finish(Ending::Processed);
+    });
+}

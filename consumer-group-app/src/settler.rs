@@ -1,0 +1,95 @@
+//! Takes messages that consumers processed out of the durable queue.
+
+use std::time::Duration;
+
+use redis_bus::queue::{DurableQueue, EntryId, Receipt, Settlement};
+use service_kit::{
+    backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
+    telemetry::chain,
+};
+use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::delivery::{Delivery, Ending};
+
+/// How many may wait to be settled; the outboxes wait beyond that.
+pub(crate) const WAITING: usize = 4096;
+
+/// The most of one round trip.
+const BATCH: usize = 512;
+
+/// How often a failure that lasts is logged.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// A delivery that a consumer has done with, still in the durable queue.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    pub(crate) delivery: Delivery,
+    pub(crate) settlement: Settlement,
+}
+
+impl Settling {
+    /// Ends the delivery.
+    pub(crate) fn finish(self) {
+        self.delivery.finish(match self.settlement {
+            Settlement::Processed => Ending::Processed,
+            Settlement::Duplicate => Ending::Duplicate,
+        });
+    }
+}
+
+/// The role that settles, and keeps trying while Redis does not let it. Meanwhile what waits here stays
+/// this replica's, so that nobody delivers it again.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    queue: DurableQueue,
+    waiting: mpsc::Receiver<Settling>,
+    failures: Occasionally,
+}
+
+impl Settler {
+    pub(crate) fn new(queue: DurableQueue, waiting: mpsc::Receiver<Settling>) -> Self {
+        let failures = Occasionally::every(WARN_EVERY);
+        Self {
+            queue,
+            waiting,
+            failures,
+        }
+    }
+
+    async fn settle(&self, batch: Vec<Settling>) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        let entry = |settling: &Settling| -> Option<(EntryId, Settlement)> {
+            let receipt = settling.delivery.held.receipt.as_deref();
+            Some((receipt.map(Receipt::entry)?.clone(), settling.settlement))
+        };
+        let entries: Vec<_> = batch.iter().filter_map(entry).collect();
+        while let Err(cause) = self.queue.settle(&entries).await {
+            if let Some(held_back) = self.failures.due() {
+                let (cause, messages) = (chain(&cause), entries.len());
+                warn!(
+                    cause,
+                    messages,
+                    held_back,
+                    "cannot take processed messages out of the durable queue; trying again"
+                );
+            }
+            sleep(backoff.next_wait()).await;
+        }
+        batch.into_iter().for_each(Settling::finish);
+    }
+}
+
+impl Role for Settler {
+    /// After cancellation it settles what still waits, then ends.
+    async fn run(&mut self, cancelled: CancellationToken) {
+        loop {
+            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
+            if batch.is_empty() {
+                return;
+            }
+            self.settle(batch).await;
+        }
+    }
+}
