@@ -1,5 +1,7 @@
 //! What there is besides with `--queue stream`: the way to the durable queue and back.
 
+use std::time::Duration;
+
 use redis_bus::queue::{DurableQueue, QueueReader, Receipt};
 use service_kit::telemetry::chain;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -77,7 +79,9 @@ impl Durable {
             );
         }
         let left = async {
-            self.queue.give_back(&self.reader_name, &entries).await?;
+            self.queue
+                .give_back(&self.reader_name, &entries, Duration::ZERO)
+                .await?;
             self.queue.forget_reader(&self.reader_name).await
         };
         if let Err(cause) = left.await {

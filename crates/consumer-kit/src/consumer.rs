@@ -1,24 +1,19 @@
 //! The composition of a consumer: what is started, and how it ends.
 
-use std::{net::IpAddr, sync::Arc};
+mod parts;
+
+use std::net::IpAddr;
 
 use anyhow::Context;
 use protocol::ConsumerId;
 use redis_bus::{Connection, Endpoint, commit::ProcessedStream};
-use service_kit::{
-    http_server::HttpServer, shutdown::Signals, supervisor::Supervisor, telemetry::chain,
-};
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
+use service_kit::{shutdown::Signals, supervisor::Supervisor, telemetry::chain};
+use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
+use self::parts::{Parts, Running, Tokens};
 use crate::{
-    ConsumerSettings, Processor,
-    group_client::GroupClient,
-    http::{self, Admission, AppState},
-    processor::Processing,
-    registrar::Registrar,
-    sink::Sink,
+    ConsumerSettings, Processor, http::Admission, processor::Processing, settings::Intake,
 };
 
 /// A consumer that listens already and answers once it is run.
@@ -79,18 +74,19 @@ impl<P: Processor> Consumer<P> {
                 Ok(()) => info!("all work is finished; goodbye"),
                 Err(_) => {
                     let left = admission.under_way();
-                    warn!(left, "the grace period is over; the group delivers the rest elsewhere");
+                    warn!(left, "the grace period is over; the rest is delivered elsewhere");
                 }
             },
             signal = signals.next() => anyhow::bail!("{signal} again: ended at once"),
         }
+        running.leave().await;
         match failed_task {
             Some(task) => anyhow::bail!("the task `{task}` kept failing; the process gives up"),
             None => Ok(()),
         }
     }
 
-    /// Starts every role; the consumer answers before it registers.
+    /// Starts every role; the consumer answers before it takes messages.
     async fn start(self) -> anyhow::Result<Running> {
         let Self {
             settings,
@@ -99,72 +95,24 @@ impl<P: Processor> Consumer<P> {
             listener,
             id,
         } = self;
-        let address = listener
-            .local_addr()
-            .context("the listener has no address")?;
-        let group = &settings.consumer_group_app;
-        let client =
-            GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
-        let registrar = Registrar::new(client, id.clone(), group.registration_check_interval());
-
-        let connection = Connection::new(endpoint);
+        let connection = Connection::new(endpoint.clone());
         tell_of_redis(&connection).await;
-        let stream = ProcessedStream::new(
-            connection,
-            settings.names.processed_stream,
-            settings.retention.retention(),
-        );
-        let (sink_handle, sink) = Sink::new(stream);
-        let admission = Admission::default();
+        let retention = settings.retention.retention();
+        let stream_key = settings.names.processed_stream.clone();
+        let stream = ProcessedStream::new(connection.clone(), stream_key, retention);
         let concurrency = settings.consumer.processing_concurrency;
-        let router = http::router(Arc::new(AppState {
+        let parts = Parts {
             processing: Processing::new(processor, concurrency, id.clone()),
-            sink: sink_handle,
-            admission: admission.clone(),
-        }));
-
-        let supervisor = Supervisor::new();
-        let [committing, serving, registering] = [(); 3].map(|()| CancellationToken::new());
-        supervisor.spawn("sink", committing.clone(), sink);
-        supervisor.spawn(
-            "http server",
-            serving.clone(),
-            HttpServer::new(listener, router),
-        );
-        info!(%address, consumer.id = %id, "listening");
-        let registrar = supervisor.spawn("registrar", registering.clone(), registrar);
-        Ok(Running {
-            supervisor,
-            admission,
-            registrar,
-            registering,
-            serving,
-            committing,
-        })
-    }
-}
-
-/// The tasks of a consumer at work, with the tokens that end them.
-struct Running {
-    supervisor: Supervisor,
-    admission: Admission,
-    registrar: JoinHandle<()>,
-    registering: CancellationToken,
-    serving: CancellationToken,
-    committing: CancellationToken,
-}
-
-impl Running {
-    /// Unregisters, lets nothing in any more, finishes, and ends every role.
-    async fn drain(&mut self) {
-        self.registering.cancel();
-        if let Err(cause) = (&mut self.registrar).await {
-            warn!(%cause, "the registrar was cut");
+            supervisor: Supervisor::new(),
+            admission: Admission::default(),
+            tokens: Tokens::default(),
+            listener,
+            id,
+        };
+        match settings.consumer.intake {
+            Intake::Push => parts.push(stream, &settings),
+            Intake::Pull => parts.pull(stream, connection, endpoint, &settings),
         }
-        self.admission.close().await;
-        self.serving.cancel();
-        self.committing.cancel();
-        self.supervisor.wait().await;
     }
 }
 

@@ -42,6 +42,11 @@ impl Admission {
         }
     }
 
+    /// Runs a piece of work of our own.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(work);
+    }
+
     fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
@@ -63,10 +68,18 @@ fn draining() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// The router of a consumer.
+/// The router of a consumer that the group pushes to.
 pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>) -> Router {
+    let admission = state.admission.clone();
     Router::new()
-        .route(HEALTH, get(health::health))
         .route(PROCESS_MESSAGE, post(process_message::process_message))
         .with_state(state)
+        .merge(health_router(admission))
+}
+
+/// The router of a consumer that pulls.
+pub(crate) fn health_router(admission: Admission) -> Router {
+    Router::new()
+        .route(HEALTH, get(health::health))
+        .with_state(admission)
 }

@@ -36,6 +36,7 @@
 //! | [`consumer`] | the composition: what is started, and how it ends |
 //! | [`http`] | the routes `/processMessage` and `/health` |
 //! | [`processor`] | [`Processor`]: the part that is yours |
+//! | `puller` | takes messages from the durable queue, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`registrar`] | keeps the consumer registered with the group |
 //! | [`group_client`] | the group's three REST calls |
@@ -45,6 +46,7 @@ pub mod group_client;
 pub mod http;
 pub mod processor;
 pub mod program;
+mod puller;
 pub mod registrar;
 pub mod settings;
 pub mod sink;

@@ -48,6 +48,14 @@ pub const SETTINGS: &[Setting] = &[
         heading: REDIS,
     },
     Setting {
+        key: "names.failed_stream",
+        flag: "failedStream",
+        value_name: "KEY",
+        default: Some(protocol::keys::FAILED_STREAM),
+        help: "With --intake pull: stream of messages that could not be processed",
+        heading: REDIS,
+    },
+    Setting {
         key: "rest_api.host",
         flag: "restApiHost",
         value_name: "HOST",
@@ -103,6 +111,24 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("300"),
         help: "How often to check that the group still knows this consumer",
         heading: GROUP,
+    },
+    Setting {
+        key: "consumer.intake",
+        flag: "intake",
+        value_name: "KIND",
+        default: Some("push"),
+        help: "How messages come: push (the group brings them), or pull (the consumer reads the durable \
+               queue of a group with --queue stream itself, and registers nowhere)",
+        heading: PROCESSING,
+    },
+    Setting {
+        key: "consumer.max_deliveries",
+        flag: "maxDeliveries",
+        value_name: "COUNT",
+        default: Some("5"),
+        help: "With --intake pull: how often a message is tried, here or elsewhere, before it goes to \
+               the dead letters",
+        heading: PROCESSING,
     },
     Setting {
         key: "consumer.processing_concurrency",
@@ -173,6 +199,18 @@ impl RetentionSettings {
 pub struct Names {
     /// The stream of processed messages.
     pub processed_stream: String,
+    /// The stream of dead letters.
+    pub failed_stream: String,
+}
+
+/// How messages come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intake {
+    /// The group brings them over HTTP.
+    Push,
+    /// The consumer reads the durable queue itself.
+    Pull,
 }
 
 /// Section `[consumer_group_app]`.
@@ -200,6 +238,10 @@ pub struct OwnSettings {
     pub advertised_host: Option<String>,
     /// The port of the consumer's id.
     pub advertised_port: Option<u16>,
+    /// How messages come.
+    pub intake: Intake,
+    /// How often a message is handed out from the durable queue.
+    pub max_deliveries: NonZeroU64,
     /// How many messages are processed at once; 0 for no limit.
     pub processing_concurrency: u32,
 }

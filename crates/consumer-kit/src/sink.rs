@@ -7,6 +7,7 @@ use protocol::ProcessedMessage;
 use redis_bus::{
     Added, BusError,
     commit::{Entry, MAX_FIELDS, ProcessedStream},
+    queue::EntryId,
 };
 use service_kit::{batches::next_batch, supervisor::Role};
 use tokio::sync::{mpsc, oneshot};
@@ -46,13 +47,18 @@ struct Waiting {
 pub struct SinkHandle(mpsc::Sender<Waiting>);
 
 impl SinkHandle {
-    /// Returns once the message is in the stream, by this call or by an earlier one.
+    /// Returns once the message is in the stream, by this call or by an earlier one, and `queued`, where
+    /// it came from, is out of the durable queue.
     ///
     /// # Errors
     /// Every variant of [`CommitError`].
-    pub async fn commit(&self, processed: &ProcessedMessage) -> Result<Added, CommitError> {
+    pub async fn commit(
+        &self,
+        processed: &ProcessedMessage,
+        queued: Option<&EntryId>,
+    ) -> Result<Added, CommitError> {
         let (done, committed) = oneshot::channel();
-        let entry = entry(processed)?;
+        let entry = entry(processed, queued)?;
         let waiting = Waiting { entry, done };
         self.0.send(waiting).await.or(Err(CommitError::Ended))?;
         Ok(committed.await.or(Err(CommitError::Ended))??)
@@ -60,7 +66,7 @@ impl SinkHandle {
 }
 
 /// The entry of a processed message.
-pub(crate) fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
+fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry, CommitError> {
     let fields = processed.fields()?;
     if fields.len() > MAX_FIELDS {
         return Err(CommitError::TooManyFields);
@@ -68,7 +74,7 @@ pub(crate) fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> 
     Ok(Entry {
         message_id: processed.message.id().to_string(),
         fields,
-        queued: None,
+        queued: queued.cloned(),
     })
 }
 

@@ -28,8 +28,9 @@ use crate::{
 /// The name of the `StreamGroup`.
 pub const STREAM_GROUP: &str = "consumer-group";
 
-/// The idle time that entries given back get: longer than any reader waits to take one over.
-const GIVEN_BACK: Duration = Duration::from_secs(3600);
+/// How long an entry is idle before another reader takes it over: several times as long as from one sign
+/// of life of its reader to the next.
+const RECLAIM_IDLE: Duration = Duration::from_secs(15);
 
 /// The id of an entry of the durable queue, such as `1700000000123-0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -165,8 +166,8 @@ impl DurableQueue {
         self.connection.script(&self.settle, call).await
     }
 
-    /// Gives back entries, so that another reader takes them at once. Each comes with how often it
-    /// shall count as handed out.
+    /// Gives back entries, so that any reader may take them over after `wait`. Each comes with how often
+    /// it shall count as handed out.
     ///
     /// # Errors
     /// [`BusError`] when Redis cannot be reached or refuses; they are taken over later then.
@@ -174,21 +175,24 @@ impl DurableQueue {
         &self,
         reader: &str,
         entries: &[(EntryId, u64)],
+        wait: Duration,
     ) -> Result<(), BusError> {
         for chunk in chunks(entries, |_| 0) {
             let entries = chunk
                 .iter()
                 .map(|(entry, count)| (entry, count.to_string()));
-            self.set_idle(reader, GIVEN_BACK, entries).await?;
+            let idle = RECLAIM_IDLE.saturating_sub(wait);
+            self.set_idle(reader, idle, entries).await?;
         }
         Ok(())
     }
 
-    /// Keeps entries from being taken over.
-    async fn keep(&self, reader: &str, entries: &[EntryId]) -> Result<(), BusError> {
+    /// Makes entries look as if they had been idle for so long: for no time, and they are not taken
+    /// over; for [`RECLAIM_IDLE`], and they are at once.
+    async fn age(&self, reader: &str, entries: &[EntryId], idle: Duration) -> Result<(), BusError> {
         for chunk in chunks(entries, |_| 0) {
             let entries = chunk.iter().map(|entry| (entry, String::new()));
-            self.set_idle(reader, Duration::ZERO, entries).await?;
+            self.set_idle(reader, idle, entries).await?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub(super) async fn process_message<P: Processor>(
     let id = message.id().clone();
     let processed = state.processing.run(message).await;
     let processed = processed.map_err(|error| ApiError::internal(FAILED, &*error))?;
-    let added = match state.sink.commit(&processed).await {
+    let added = match state.sink.commit(&processed, None).await {
         Ok(added) => added,
         Err(error @ CommitError::TooManyFields) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;

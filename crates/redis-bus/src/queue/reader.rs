@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, ProtocolVersion, aio::MultiplexedConnection, 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
-use super::{DurableQueue, EntryId, Holding, Receipt, STREAM_GROUP};
+use super::{DurableQueue, EntryId, Holding, RECLAIM_IDLE, Receipt, STREAM_GROUP};
 use crate::{BusError, Endpoint};
 
 /// How long Redis waits for an entry before it answers that there is none; less than a response may
@@ -19,9 +19,6 @@ const BLOCK: Duration = Duration::from_millis(500);
 
 /// How often held entries are kept alive.
 const KEEP_EVERY: Duration = Duration::from_secs(3);
-
-/// How long an entry is idle before another reader takes it over: several times [`KEEP_EVERY`].
-const RECLAIM_IDLE: Duration = Duration::from_secs(15);
 
 /// How often entries to take over are looked for.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
@@ -204,6 +201,16 @@ pub struct Keeper {
 }
 
 impl Keeper {
+    /// Gives back all that is still held, and deletes the reader.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses; what is held is taken over in time then.
+    pub async fn leave(&self) -> Result<(), BusError> {
+        let held = self.holding.all();
+        self.queue.age(&self.reader, &held, RECLAIM_IDLE).await?;
+        self.queue.forget_reader(&self.reader).await
+    }
+
     /// Keeps alive what is held, for ever; every so often it deletes readers that are long gone.
     pub async fn keep(&self) {
         let mut tick = interval(KEEP_EVERY);
@@ -211,7 +218,8 @@ impl Keeper {
         let mut forget_at = Instant::now();
         loop {
             tick.tick().await;
-            let kept = self.queue.keep(&self.reader, &self.holding.all()).await;
+            let held = self.holding.all();
+            let kept = self.queue.age(&self.reader, &held, Duration::ZERO).await;
             if let Err(cause) = kept {
                 // Nothing is lost: what is not kept alive is delivered again, and recorded once.
                 debug!(%cause, "cannot keep entries of the durable queue alive");
