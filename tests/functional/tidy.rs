@@ -33,17 +33,21 @@ const DEVELOPMENT: [&str; 3] = ["local-stack", "xtask", "functional-tests"];
 const HTTP_CLIENTS: [&str; 3] = ["consumer_client.rs", "group_client.rs", "http_client.rs"];
 
 /// The roles of the group, by the module each lives in. They meet in what `app` makes for them.
-const ROLES: [&str; 6] = [
+const ROLES: [&str; 10] = [
     "listener",
     "dispatcher",
     "health_checker",
     "mirror",
     "throughput",
     "dead_letter_writer",
+    "enqueuer",
+    "reader",
+    "settler",
+    "server_checker",
 ];
 
 /// What a role's module offers to others beside the role itself.
-const HANDLES: [&str; 1] = ["dead_letter_writer::Letter"];
+const HANDLES: [&str; 2] = ["dead_letter_writer::Letter", "settler::Settling"];
 
 struct Package {
     name: String,

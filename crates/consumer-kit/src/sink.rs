@@ -72,7 +72,6 @@ fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry
         return Err(CommitError::TooManyFields);
     }
     Ok(Entry {
-        message_id: processed.message.id().to_string(),
         fields,
         queued: queued.cloned(),
     })

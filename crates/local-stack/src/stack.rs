@@ -16,6 +16,9 @@ const CONSUMER_LIST: &str = "consumer:ids";
 const MAX_SIZE_FLAG: &str = "--maxConsumerGroupSize";
 const DEFAULT_MAX_SIZE: usize = 5;
 
+/// The argument of consumers that read the durable queue themselves, and register nowhere.
+const PULLS: [&str; 2] = ["--intake", "pull"];
+
 /// How long the stack may take until every consumer is registered.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -91,7 +94,14 @@ impl Stack {
         for _ in 0..options.consumers {
             stack.add_consumer(binaries, options.consumer_args).await?;
         }
-        stack.wait_until_ready(options.consumers).await?;
+        if options.consumer_args.windows(2).any(|args| args == PULLS) {
+            for consumer in &stack.consumers {
+                consumer.wait_for_log("pulling", READY_DEADLINE).await?;
+            }
+            stack.wait_until_ready(0).await?;
+        } else {
+            stack.wait_until_ready(options.consumers).await?;
+        }
         Ok(stack)
     }
 

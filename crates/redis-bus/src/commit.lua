@@ -5,57 +5,65 @@
 --
 -- KEYS[1] = stream, KEYS[2..4] = windows of settled ids, and for entries of the durable queue
 -- KEYS[5] = queue, KEYS[6] = account
--- ARGV = window in seconds, length to trim the stream to (0: never), StreamGroup of the queue,
---        number of messages, and for each: id, queue entry or '', number of field arguments, these
--- Answers a list: 1 for a message that was added, 0 for a duplicate.
-local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
-local max_len, group, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- ARGV = window in seconds, length to trim the stream to (0: never), number of messages, StreamGroup of
+--        the queue or '', and for each message: its queue entry (with a StreamGroup only), number of
+--        field arguments, and these, of which the second is its id
+-- Answers the places (from 1) of those that are duplicates.
+local call, pcall, args, unpack = redis.call, redis.pcall, ARGV, unpack
+local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], args[1])
+local stream, max_len, count, group = KEYS[1], args[2], tonumber(args[3]), args[4]
+local is_queued = group ~= ''
+-- So many arguments of a call Redis keeps ready; beyond that it allocates each (script_lua.c).
+local together = 30
 
-local ids, entries, firsts, lasts = {}, {}, {}, {}
-local at = 5
-for i = 1, count do
-    ids[i], entries[i] = ARGV[at], ARGV[at + 1]
-    firsts[i], lasts[i] = at + 3, at + 2 + tonumber(ARGV[at + 2])
-    at = lasts[i] + 1
-end
-
-local seen = look_up(current, previous, ids)
-local added, in_batch, answers = {}, {}, {}
-local processed, duplicate = 0, 0
-local failure
-for i = 1, count do
-    local id = ids[i]
-    if seen[i] or (current and in_batch[id]) then
-        answers[i] = 0
-    else
-        local result
-        if max_len == '0' then
-            result = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, firsts[i], lasts[i]))
-        else
-            result = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', max_len, '*',
-                unpack(ARGV, firsts[i], lasts[i]))
+local duplicates, processed, failure = {}, 0, nil
+local at, place = 5, 0
+while place < count and not failure do
+    local size = math.min(together, count - place)
+    local ids, entries, firsts, lasts = {}, {}, {}, {}
+    for i = 1, size do
+        if is_queued then
+            entries[i] = args[at]
+            at = at + 1
         end
-        if type(result) == 'table' and result.err then
-            failure = result
-            break
-        end
-        in_batch[id] = true
-        added[#added + 1] = id
-        answers[i] = 1
+        firsts[i], lasts[i] = at + 1, at + args[at]
+        ids[i] = args[at + 2]
+        at = lasts[i] + 1
     end
-    if entries[i] ~= '' then
-        if settle(KEYS[5], group, entries[i]) then
-            if answers[i] == 1 then
-                processed = processed + 1
+    local seen = look_up(current, previous, ids)
+    local added, in_batch = {}, {}
+    for i = 1, size do
+        local id = ids[i]
+        local is_duplicate = seen[i] or (current and in_batch[id])
+        if not is_duplicate then
+            local result
+            if max_len == '0' then
+                result = pcall('XADD', stream, '*', unpack(args, firsts[i], lasts[i]))
             else
-                duplicate = duplicate + 1
+                result = pcall('XADD', stream, 'MAXLEN', '~', max_len, '*',
+                    unpack(args, firsts[i], lasts[i]))
+            end
+            if type(result) == 'table' then
+                failure = result
+                break
+            end
+            in_batch[id] = true
+            added[#added + 1] = id
+        else
+            duplicates[#duplicates + 1] = place + i
+        end
+        if is_queued and settle(KEYS[5], group, entries[i]) then
+            if is_duplicate then
+                note(KEYS[6], 'duplicate', 1)
+            else
+                processed = processed + 1
             end
         end
     end
+    remember(current, added)
+    place = place + size
 end
-remember(current, added)
-if KEYS[6] then
+if is_queued then
     note(KEYS[6], 'processed', processed)
-    note(KEYS[6], 'duplicate', duplicate)
 end
-return failure or answers
+return failure or duplicates

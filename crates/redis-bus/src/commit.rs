@@ -6,7 +6,7 @@ use redis::{Cmd, Pipeline, Value, cmd};
 
 use crate::{
     Added, BusError, Connection,
-    chunks::{chunks, each},
+    chunks::chunks,
     queue::{DurableQueue, EntryId, STREAM_GROUP},
     script::Script,
     windows::Windows,
@@ -18,9 +18,8 @@ pub const MAX_FIELDS: usize = 3_900;
 /// One entry to commit.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The message's id, by which a second entry is refused.
-    pub message_id: String,
-    /// Names and values, in order; at most [`MAX_FIELDS`].
+    /// Names and values, in order; at most [`MAX_FIELDS`]. The first is `message_id`, by whose value a
+    /// second entry is refused.
     pub fields: Vec<(String, String)>,
     /// Where it stands in the durable queue, if it was read from there; it leaves the queue in the
     /// same step.
@@ -94,8 +93,9 @@ impl ProcessedStream {
         for chunk in chunks(entries, Entry::bytes) {
             if self.settled.is_on() || self.queue.is_some() {
                 let call = |command: &mut Cmd| self.script_call(command, chunk);
-                let answers = self.connection.script(&self.script, call).await;
-                results.extend(each::<u8, _>(answers, chunk.len(), Added::from));
+                let duplicates: Result<Vec<usize>, _> =
+                    self.connection.script(&self.script, call).await;
+                results.extend(added(duplicates, chunk.len()));
             } else {
                 results.extend(self.append(chunk).await);
             }
@@ -161,14 +161,29 @@ impl ProcessedStream {
         command
             .arg(self.settled.seconds())
             .arg(self.max_len)
-            .arg(STREAM_GROUP)
-            .arg(entries.len());
+            .arg(entries.len())
+            .arg(queue.map_or("", |_| STREAM_GROUP));
         for entry in entries {
-            command
-                .arg(&entry.message_id)
-                .arg(entry.queued.as_ref().map_or("", EntryId::as_str))
-                .arg(2 * entry.fields.len())
-                .arg(&entry.fields[..]);
+            if queue.is_some() {
+                command.arg(entry.queued.as_ref().map_or("", EntryId::as_str));
+            }
+            command.arg(2 * entry.fields.len()).arg(&entry.fields[..]);
         }
+    }
+}
+
+/// What became of `count` entries, from the places of those that are duplicates.
+fn added(duplicates: Result<Vec<usize>, BusError>, count: usize) -> Vec<Result<Added, BusError>> {
+    match duplicates {
+        Ok(duplicates) => {
+            let mut added = vec![Ok(Added::Created); count];
+            for place in duplicates {
+                if let Some(added) = added.get_mut(place - 1) {
+                    *added = Ok(Added::Duplicate);
+                }
+            }
+            added
+        }
+        Err(cause) => vec![Err(cause); count],
     }
 }

@@ -29,14 +29,9 @@ end
 local function look_up(current, previous, ids)
     local seen = {}
     if current then
-        local found = redis.call('SMISMEMBER', current, unpack(ids))
-        for i = 1, #ids do
-            seen[i] = found[i] == 1
-        end
-        if redis.call('EXISTS', previous) == 1 then
-            found = redis.call('SMISMEMBER', previous, unpack(ids))
-            for i = 1, #ids do
-                seen[i] = seen[i] or found[i] == 1
+        for _, window in ipairs({ current, previous }) do
+            for i, found in ipairs(redis.call('SMISMEMBER', window, unpack(ids))) do
+                seen[i] = seen[i] or found == 1
             end
         end
     end

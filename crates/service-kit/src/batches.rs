@@ -3,7 +3,7 @@
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-/// The next batch: all that waits, up to `most`, or the first to come. Empty at the end.
+/// The next batch: all that waits, up to `most`, or the first to come. Empty at the end, after `cancelled`.
 ///
 /// After `cancelled` nothing more gets into the channel; what is in it still comes, then the end.
 pub async fn next_batch<T>(
@@ -14,7 +14,13 @@ pub async fn next_batch<T>(
     let mut batch = Vec::new();
     if !waiting.is_closed() {
         tokio::select! {
-            _ = waiting.recv_many(&mut batch, most) => return batch,
+            _ = waiting.recv_many(&mut batch, most) => {
+                if batch.is_empty() {
+                    // Nobody is left who could send; the end is still the caller's to declare.
+                    cancelled.cancelled().await;
+                }
+                return batch;
+            }
             () = cancelled.cancelled() => waiting.close(),
         }
     }

@@ -2,20 +2,24 @@
 //!
 //! Everything runs on this one machine and shares its cores. A round is publisher, private Redis, group
 //! and consumers from the first message to the last entry of the stream; beside it stands what
-//! `redis-benchmark` gets out of the same Redis with the same entry.
+//! `redis-benchmark` gets out of the same Redis with the same entry. The ways messages can go take turns.
 
 mod ceiling;
+mod commit;
 mod report;
 mod round;
 mod usage;
 mod work;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, thread::available_parallelism};
 
 use anyhow::{Context, Result};
 use local_stack::{Binaries, Profile, RedisServer};
 
-use self::{report::Report, round::RoundOptions};
+use self::{
+    report::Report,
+    round::{RoundOptions, Way},
+};
 use crate::output::{say, step};
 
 #[derive(Debug, clap::Args)]
@@ -42,20 +46,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let server = RedisServer::find_or_install()?;
     step("Building the services with optimisation");
     Binaries::build(Profile::Release).await?;
-    let options = RoundOptions {
-        server: &server,
-        messages: arguments.messages,
-        consumers: arguments.consumers.into(),
-    };
     let mut rounds = Vec::new();
     for number in 1..=arguments.rounds {
-        step(&format!("Round {number} of {}", arguments.rounds));
-        let round = round::run(options).await?;
-        say(&format!("    {:.0} messages/s", round.messages_per_second));
-        rounds.push(round);
+        for way in Way::ALL {
+            let of = arguments.rounds;
+            step(&format!("Round {number} of {of}, {}", way.name()));
+            let options = RoundOptions {
+                server: &server,
+                messages: arguments.messages,
+                consumers: arguments.consumers.into(),
+                way,
+            };
+            let round = round::run(options).await?;
+            say(&format!("    {:.0} messages/s", round.messages_per_second));
+            rounds.push(round);
+        }
     }
     let work = work::run(&server).await?;
-    let report = Report::new(arguments.messages, arguments.consumers, rounds, work);
+    let commit = commit::run().await?;
+    let report = Report {
+        cores: available_parallelism().map_or(0, usize::from),
+        messages: arguments.messages,
+        consumers: arguments.consumers,
+        rounds,
+        work,
+        commit,
+    };
     step("Figures");
     say(&report.to_string());
     if let Some(file) = arguments.json {

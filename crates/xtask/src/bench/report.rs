@@ -1,81 +1,73 @@
 //! All figures, as a table for people and as JSON for machines.
 
-use std::{fmt, thread::available_parallelism};
+use std::fmt;
 
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::{round::Round, usage::ProcessUsage, work::Work};
+use super::{
+    commit::Commit,
+    round::{Round, Way},
+    usage::ProcessUsage,
+    work::Work,
+};
 use crate::output::{count, table};
 
 /// All figures of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// How many cores everything shared.
-    cores: usize,
-    messages: u32,
-    consumers: u8,
-    rounds: Vec<Round>,
-    work: Work,
+    pub(super) cores: usize,
+    pub(super) messages: u32,
+    pub(super) consumers: u8,
+    pub(super) rounds: Vec<Round>,
+    pub(super) work: Work,
+    pub(super) commit: Commit,
 }
 
 impl Report {
-    pub(super) fn new(messages: u32, consumers: u8, rounds: Vec<Round>, work: Work) -> Self {
-        Self {
-            cores: available_parallelism().map_or(0, usize::from),
-            messages,
-            consumers,
-            rounds,
-            work,
-        }
+    fn of(&self, way: Way) -> impl Iterator<Item = &Round> {
+        self.rounds.iter().filter(move |round| round.way == way)
     }
 
-    /// The median of a figure of all rounds, and how far it went.
-    fn spread(&self, figure: impl Fn(&Round) -> f64) -> Spread {
-        Spread::of(self.rounds.iter().map(figure).collect())
-    }
-
-    fn sum(&self, figure: impl Fn(&Round) -> u64) -> String {
-        count(self.rounds.iter().map(figure).sum())
+    /// The median of a figure of all rounds of a way, and how far it went.
+    fn spread(&self, way: Way, figure: impl Fn(&Round) -> f64) -> Spread {
+        Spread::of(self.of(way).map(figure).collect())
     }
 
     fn speed_rows(&self) -> Vec<Vec<String>> {
-        let row = |name: &str, spread: &Spread| {
-            let range = format!("{:.0} to {:.0}", spread.least, spread.most);
-            vec![name.to_owned(), format!("{:.0}", spread.median), range]
-        };
-        let share = self.spread(|round| round.share_of_xadd * 100.0);
-        let range = format!("{:.1} to {:.1}", share.least, share.most);
-        let cells = |name: &str, value: String| vec![name.to_owned(), value];
-        vec![
-            row(
-                "messages/s, first publish to last entry",
-                &self.spread(|round| round.messages_per_second),
-            ),
-            row(
-                "redis-benchmark XADD of the same entry, entries/s",
-                &self.spread(|round| round.xadd_per_second),
-            ),
-            vec![
-                "our part of that, %".to_owned(),
+        let head = ["", "messages/s", "% of XADD", "twice", "lost", "failed"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        for way in Way::ALL {
+            let speed = self.spread(way, |round| round.messages_per_second);
+            let share = self.spread(way, |round| round.share_of_xadd * 100.0);
+            let sum = |figure: fn(&Round) -> u64| count(self.of(way).map(figure).sum());
+            rows.push(vec![
+                way.name().to_owned(),
+                speed.to_string(),
                 format!("{:.1}", share.median),
-                range,
-            ],
-            cells("duplicates, all rounds", self.sum(|round| round.duplicates)),
-            cells("lost, all rounds", self.sum(|round| round.lost)),
-            cells("failed, all rounds", self.sum(|round| round.failed)),
-        ]
+                sum(|round| round.duplicates),
+                sum(|round| round.lost),
+                sum(|round| round.failed),
+            ]);
+        }
+        let xadd = self.rounds.iter().map(|round| round.xadd_per_second);
+        rows.push(vec![
+            "redis-benchmark, XADD of the same entry".to_owned(),
+            Spread::of(xadd.collect()).to_string(),
+        ]);
+        rows
     }
 
-    fn process_rows(&self) -> Vec<Vec<String>> {
-        let head = ["process", "peak memory", "CPU ms per 1,000 messages"];
+    fn process_rows(&self, way: Way) -> Vec<Vec<String>> {
+        let head = [way.name(), "peak memory", "CPU ms per 1,000 messages"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
-        let Some(first) = self.rounds.first() else {
+        let Some(first) = self.of(way).next() else {
             return rows;
         };
         for (place, process) in first.processes.iter().enumerate() {
             let of = |round: &Round| round.processes.get(place).cloned();
-            let found: Vec<ProcessUsage> = self.rounds.iter().filter_map(of).collect();
+            let found: Vec<ProcessUsage> = self.of(way).filter_map(of).collect();
             let cpu = found.iter().map(ProcessUsage::cpu_ms).collect();
             let peak = found.iter().map(|usage| usage.peak_memory_bytes).max();
             rows.push(vec![
@@ -84,13 +76,32 @@ impl Report {
                 format!("{:.2}", Spread::of(cpu).median),
             ]);
         }
-        let all = self.spread(|round| round.processes.iter().map(ProcessUsage::cpu_ms).sum());
+        let all = self.spread(way, |round| {
+            round.processes.iter().map(ProcessUsage::cpu_ms).sum()
+        });
         rows.push(vec![
             "all".to_owned(),
             String::new(),
             format!("{:.2}", all.median),
         ]);
         rows
+    }
+
+    fn commit_rows(&self) -> Vec<Vec<String>> {
+        let row = |name: &str, value: String| vec![name.to_owned(), value];
+        let commit = self.commit;
+        vec![
+            row("XADD, entries/s", format!("{:.0}", commit.plain_per_second)),
+            row(
+                "commit script, entries/s",
+                format!("{:.0}", commit.committed_per_second),
+            ),
+            row("ratio", format!("{:.2}", commit.ratio)),
+            row(
+                "memory of an id, bytes",
+                format!("{:.0}", commit.bytes_per_id),
+            ),
+        ]
     }
 
     fn work_rows(&self) -> Vec<Vec<String>> {
@@ -110,15 +121,23 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "  {} messages, {} consumers, one message a request, {} cores for everything\n  \
-             medians of {} rounds (least to most); memory is the most of all rounds\n",
+            "  {} messages, {} consumers, one message a request, {} cores for everything, from the\n  \
+             first publish to the last entry; medians of {} rounds (least to most); memory is the\n  \
+             most of all rounds\n",
             count(self.messages.into()),
             self.consumers,
             self.cores,
-            self.rounds.len()
+            self.of(Way::Memory).count()
         )?;
         writeln!(f, "{}", table(&self.speed_rows()))?;
-        writeln!(f, "{}", table(&self.process_rows()))?;
+        for way in Way::ALL {
+            writeln!(f, "{}", table(&self.process_rows(way)))?;
+        }
+        writeln!(
+            f,
+            "  Batches of 500 entries, pipelined or through the commit script\n"
+        )?;
+        writeln!(f, "{}", table(&self.commit_rows()))?;
         writeln!(f, "  10 ms of work a message, one at a time\n")?;
         write!(f, "{}", table(&self.work_rows()))
     }
@@ -127,6 +146,17 @@ impl fmt::Display for Report {
 impl ProcessUsage {
     fn cpu_ms(&self) -> f64 {
         self.cpu_seconds_per_1000_messages * 1000.0
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            median,
+            least,
+            most,
+        } = self;
+        write!(f, "{median:.0} ({least:.0} to {most:.0})")
     }
 }
 

@@ -34,17 +34,58 @@ const DEADLINE_SECONDS: &str = "600";
 /// So much may wait in the group.
 const BUFFERED_BYTES: &str = "1073741824";
 
+/// Which way messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// Through the memory of the group, over HTTP.
+    Memory,
+    /// Through the durable queue, and from the group over HTTP.
+    DurablePush,
+    /// Through the durable queue, which the consumers read themselves.
+    DurablePull,
+}
+
+impl Way {
+    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::DurablePush, Self::DurablePull];
+
+    /// For people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "--queue memory",
+            Self::DurablePush => "--queue stream",
+            Self::DurablePull => "--queue stream, --intake pull",
+        }
+    }
+
+    fn queue(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::DurablePush | Self::DurablePull => "stream",
+        }
+    }
+
+    fn consumer_args(self) -> &'static [&'static str] {
+        match self {
+            Self::Memory | Self::DurablePush => &[],
+            Self::DurablePull => &["--intake", "pull"],
+        }
+    }
+}
+
 /// What a round does.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RoundOptions<'a> {
     pub server: &'a RedisServer,
     pub messages: u32,
     pub consumers: usize,
+    pub way: Way,
 }
 
 /// What a round came to.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Round {
+    pub way: Way,
     /// From the start of the publisher to the last entry of the stream.
     pub seconds: f64,
     pub messages_per_second: f64,
@@ -63,7 +104,7 @@ pub(super) struct Round {
 
 /// Runs a round with one message a request.
 pub(super) async fn run(options: RoundOptions<'_>) -> Result<Round> {
-    let stack = start(options, &[]).await?;
+    let stack = start(options, options.way.consumer_args()).await?;
     let mut watch = Watch::start(&stack, options.messages)?;
     let mut publishing = publish(&stack.redis, options.messages).await?;
     publishing
@@ -78,6 +119,7 @@ pub(super) async fn run(options: RoundOptions<'_>) -> Result<Round> {
     let messages_per_second = f64::from(options.messages) / seconds.as_secs_f64();
     let xadd_per_second = ceiling::run(options.server, stack).await?;
     Ok(Round {
+        way: options.way,
         seconds: seconds.as_secs_f64(),
         messages_per_second,
         duplicates: account.duplicates,
@@ -105,11 +147,14 @@ pub(super) async fn throughput(options: RoundOptions<'_>, consumer_args: &[&str]
 async fn start(options: RoundOptions<'_>, consumer_args: &[&str]) -> Result<Stack> {
     let server = options.server;
     let messages = options.messages.to_string();
+    let queue = options.way.queue();
     let options = StackOptions {
         profile: Profile::Release,
         consumers: options.consumers,
         redis_args: &REDIS_ARGS,
         group_args: &[
+            "--queue",
+            queue,
             "--maxBufferedMessages",
             &messages,
             "--maxBufferedBytes",

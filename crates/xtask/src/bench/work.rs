@@ -4,7 +4,7 @@ use anyhow::Result;
 use local_stack::RedisServer;
 use serde::Serialize;
 
-use super::round::{RoundOptions, throughput};
+use super::round::{RoundOptions, Way, throughput};
 use crate::output::{say, step};
 
 /// How long the work on a message takes, and how many at once.
@@ -41,6 +41,7 @@ async fn measure(server: &RedisServer, consumers: u8) -> Result<f64> {
         server,
         messages: MESSAGES_A_CONSUMER * u32::from(consumers),
         consumers: consumers.into(),
+        way: Way::Memory,
     };
     let rate = throughput(options, &CONSUMER_ARGS).await?;
     say(&format!("    {rate:.0} messages/s"));
