@@ -10,12 +10,14 @@
 //! | [`binaries`] | [`Binaries`]: builds the services and knows where they are |
 //! | [`service`] | [`Service`]: one running service, its log, its address, its end |
 //! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
+//! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
 //! | [`usage`] | memory and CPU time of a process |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
 
 pub mod binaries;
 pub mod deadline;
+pub mod fault_proxy;
 pub mod log_lines;
 pub mod private_redis;
 pub mod redis_server;
@@ -25,6 +27,7 @@ pub mod usage;
 
 pub use binaries::{Binaries, Profile};
 pub use deadline::wait_until;
+pub use fault_proxy::{Fault, FaultProxy};
 pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;
 pub use private_redis::PrivateRedis;
