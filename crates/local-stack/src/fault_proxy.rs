@@ -5,7 +5,8 @@
 //! the connection has ended by then.
 //!
 //! One thing it cannot do: what reaches the proxy is acknowledged by the system, so to its clients a
-//! [`Fault::BlackHole`] is a server that has stopped, not a network that has.
+//! [`Fault::BlackHole`] is a server that has stopped, not a network that has. For the latter see
+//! [`PrivateNetwork`](crate::PrivateNetwork).
 
 mod relay;
 

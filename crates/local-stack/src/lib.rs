@@ -11,6 +11,7 @@
 //! | [`service`] | [`Service`]: one running service, its log, its address, its end |
 //! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
 //! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
+//! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
 //! | [`usage`] | memory and CPU time of a process |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
@@ -19,6 +20,8 @@ pub mod binaries;
 pub mod deadline;
 pub mod fault_proxy;
 pub mod log_lines;
+mod packages;
+pub mod private_network;
 pub mod private_redis;
 pub mod redis_server;
 pub mod service;
@@ -30,6 +33,7 @@ pub use deadline::wait_until;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;
+pub use private_network::{Cut, PrivateNetwork};
 pub use private_redis::PrivateRedis;
 pub use redis;
 pub use redis_server::RedisServer;

@@ -1,13 +1,13 @@
 //! Finds the Redis server on this machine, or installs it.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail};
-use nix::unistd::geteuid;
+
+use crate::packages::{self, in_path};
 
 /// The programs that speak Redis, in the order they are looked for.
 const SERVERS: [&str; 2] = ["redis-server", "valkey-server"];
@@ -46,7 +46,10 @@ impl RedisServer {
         if let Ok(found) = Self::find() {
             return Ok(found);
         }
-        install()?;
+        packages::install("Redis", |manager| match manager {
+            "apt-get" => &["redis-server"],
+            _ => &["redis"],
+        })?;
         Self::find()
     }
 
@@ -90,65 +93,6 @@ impl RedisServer {
 fn major_version(text: &str) -> Option<u32> {
     let (_, version) = text.split_once("v=")?;
     version.split('.').next()?.parse().ok()
-}
-
-fn in_path(name: &str) -> Option<PathBuf> {
-    let directories = env::var_os("PATH")?;
-    env::split_paths(&directories)
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file())
-}
-
-/// What each package manager is asked to do, first match first.
-const RECIPES: [(&str, &[&[&str]]); 4] = [
-    (
-        "apt-get",
-        &[
-            &["apt-get", "update", "-q"],
-            &["apt-get", "install", "-q", "-y", "redis-server"],
-        ],
-    ),
-    ("dnf", &[&["dnf", "install", "-y", "redis"]]),
-    ("apk", &[&["apk", "add", "redis"]]),
-    ("brew", &[&["brew", "install", "redis"]]),
-];
-
-fn install() -> Result<()> {
-    let recipe = RECIPES
-        .iter()
-        .find(|(manager, _)| in_path(manager).is_some());
-    let Some((manager, commands)) = recipe else {
-        bail!("Redis is missing, and so is a package manager to install it with: install Redis");
-    };
-    // Homebrew refuses to run as root; the others want it.
-    let needs_sudo = *manager != "brew" && !geteuid().is_root();
-    for &command in *commands {
-        let sudo: &[&str] = if needs_sudo { &["sudo"] } else { &[] };
-        run(&[sudo, command].concat())?;
-    }
-    Ok(())
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "who runs a tool must see what it does to the system"
-)]
-fn run(command: &[&str]) -> Result<()> {
-    let line = command.join(" ");
-    eprintln!("Redis is missing. Running: {line}");
-    let Some((program, args)) = command.split_first() else {
-        return Ok(());
-    };
-    let status = Command::new(program)
-        .args(args)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(Stdio::from(std::io::stderr()))
-        .status()
-        .with_context(|| format!("cannot run `{line}`"))?;
-    if !status.success() {
-        bail!("`{line}` failed ({status}): install Redis by hand");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

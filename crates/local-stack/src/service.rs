@@ -1,10 +1,8 @@
 //! One running service: its log, its address, its end.
 
-use std::{
-    path::Path,
-    process::{ExitStatus, Stdio},
-    time::Duration,
-};
+mod launch;
+
+use std::{path::Path, process::ExitStatus, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use nix::{
@@ -18,17 +16,13 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{LogLines, usage};
+use crate::{LogLines, PrivateNetwork, usage};
 
 /// How long a service may take until it listens.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long the rest of the log may take after the process has ended.
 const LOG_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Environment that would change what a service does, by the start of its name.
-const SETTINGS_IN_ENVIRONMENT: [&str; 3] =
-    ["CONSUMER_GROUP_APP__", "CONSUMER_APP__", "PUBLISHER__"];
 
 /// A service as a process of its own; the process ends (SIGKILL) when this is dropped.
 #[derive(Debug)]
@@ -52,7 +46,22 @@ impl Service {
     /// When it cannot be started, ends, or does not listen in time; its last log lines are in the
     /// error.
     pub async fn start(path: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
-        let mut service = Self::spawn(path, args, env)?;
+        Self::spawn(path, args, env)?.listening().await
+    }
+
+    /// Starts a program in a network of its own and waits until it has logged `listening`.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_in(network: &PrivateNetwork, path: &Path, args: &[&str]) -> Result<Self> {
+        let [program, prefix @ ..] = network.prefix();
+        let mut command = Command::new(program);
+        command.args(prefix).arg(path);
+        launch::launch(path, command, args, &[])?.listening().await
+    }
+
+    async fn listening(mut self) -> Result<Self> {
+        let service = &mut self;
         let line = tokio::select! {
             line = service.lines.wait_for(r#""message":"listening""#, START_DEADLINE) => line,
             status = service.process.wait() => Err(anyhow::anyhow!("it ended ({})", status?)),
@@ -72,7 +81,7 @@ impl Service {
         let field = |name: &str| line[name].as_str().map(str::to_owned);
         service.address = field("address").context("`listening` was logged without `address`")?;
         service.consumer_id = field("consumer.id");
-        Ok(service)
+        Ok(self)
     }
 
     /// Starts a program and waits for nothing; for one that is meant to end, such as by bad settings.
@@ -80,44 +89,7 @@ impl Service {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(path: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let mut command = Command::new(path);
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if SETTINGS_IN_ENVIRONMENT
-                .iter()
-                .any(|start| text.starts_with(start))
-            {
-                command.env_remove(&name);
-            }
-        }
-        let mut process = command
-            .args(["--logFormat", "json"])
-            .args(args)
-            .envs(env.iter().copied())
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", path.display()))?;
-        let lines = LogLines::new();
-        let stdout = process.stdout.take().context("no standard output")?;
-        let stderr = process.stderr.take().context("no standard error")?;
-        let readers = vec![
-            spawn_reader(lines.clone().read(stdout)),
-            spawn_reader(lines.clone().read(stderr)),
-        ];
-        Ok(Self {
-            name: name.to_string_lossy().into_owned(),
-            pid: process.id().context("it has no process id")?,
-            process,
-            lines,
-            readers,
-            address: String::new(),
-            consumer_id: None,
-        })
+        launch::launch(path, Command::new(path), args, env)
     }
 
     /// Host and port it listens on, as it logged them; empty after a mere [`Service::spawn`].
@@ -256,14 +228,6 @@ impl Service {
             }
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no service runs here: the task ends with the process whose output it reads"
-)]
-fn spawn_reader(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(task)
 }
 
 #[cfg(test)]

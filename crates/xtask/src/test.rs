@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, Profile, RedisServer,
+    Binaries, PrivateNetwork, Profile, RedisServer,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -25,6 +25,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         "Redis to test against: {}",
         server.path().display()
     ));
+    let networks = PrivateNetwork::why_not_even_installed();
+    match networks.unwrap_or(Some("its tools cannot be installed")) {
+        None => step("Networks are cut in namespaces of their own"),
+        Some(why) => step(&format!("Networks are cut by a proxy, because {why}")),
+    }
     step("Building the services");
     Binaries::build(Profile::Dev).await?;
     let further = arguments.cargo_test.join(" ");

@@ -1,0 +1,76 @@
+//! Installs what is missing with the system's package manager.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+
+/// What each package manager is asked to do, the last with the packages' names; first match first.
+const RECIPES: [(&str, &[&[&str]]); 4] = [
+    (
+        "apt-get",
+        &[
+            &["apt-get", "update", "-q"],
+            &["apt-get", "install", "-q", "-y"],
+        ],
+    ),
+    ("dnf", &[&["dnf", "install", "-y"]]),
+    ("apk", &[&["apk", "add"]]),
+    ("brew", &[&["brew", "install"]]),
+];
+
+/// Where a program is.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+    let directories = env::var_os("PATH")?;
+    env::split_paths(&directories)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file())
+}
+
+/// Installs the packages that the first manager found calls so; `what` is missing.
+pub(crate) fn install(
+    what: &str,
+    packages: impl Fn(&str) -> &'static [&'static str],
+) -> Result<()> {
+    let recipe = RECIPES
+        .iter()
+        .find(|(manager, _)| in_path(manager).is_some());
+    let Some((manager, commands)) = recipe else {
+        bail!("{what} is missing, and so is a package manager to install it with: install it");
+    };
+    // Homebrew refuses to run as root; the others want it.
+    let needs_sudo = *manager != "brew" && !geteuid().is_root();
+    let sudo: &[&str] = if needs_sudo { &["sudo"] } else { &[] };
+    for (number, &command) in commands.iter().enumerate() {
+        let is_last = number + 1 == commands.len();
+        let names = if is_last { packages(manager) } else { &[] };
+        run(what, &[sudo, command, names].concat())?;
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "who runs a tool must see what it does to the system"
+)]
+fn run(what: &str, command: &[&str]) -> Result<()> {
+    let line = command.join(" ");
+    eprintln!("{what} is missing. Running: {line}");
+    let Some((program, args)) = command.split_first() else {
+        return Ok(());
+    };
+    let status = Command::new(program)
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::from(std::io::stderr()))
+        .status()
+        .with_context(|| format!("cannot run `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status}): install it by hand");
+    }
+    Ok(())
+}
