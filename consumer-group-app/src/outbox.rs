@@ -4,7 +4,6 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
-use redis_bus::queue::Settlement;
 use service_kit::{
     http_client::POOL_IDLE_TIMEOUT,
     supervisor::{Role, Supervisor},
@@ -19,7 +18,7 @@ use tracing::{debug, warn};
 use crate::{
     concurrency_limit::ConcurrencyLimit,
     consumer_client::{ConsumerClient, Target},
-    delivery::{Delivery, Outcome},
+    delivery::{Delivery, Ending, Outcome},
     lane::Lane,
     retry::RetryBudget,
     settler::Settling,
@@ -59,11 +58,8 @@ pub(crate) struct Outboxes {
 
 impl Outboxes {
     /// Ends a delivery that a consumer has done with.
-    async fn settle(&self, delivery: Delivery, settlement: Settlement) {
-        let settling = Settling {
-            delivery,
-            settlement,
-        };
+    async fn settle(&self, delivery: Delivery, ending: Ending) {
+        let settling = Settling { delivery, ending };
         match &self.settlements {
             // An error means that the settler is gone; the delivery then goes back to the queue.
             Some(settlements) => drop(settlements.send(settling).await),
@@ -206,19 +202,19 @@ impl Outbox {
             let _nudged = self.shared.suspects.try_send(self.consumer.clone());
         }
         let held = &mut delivery.held;
-        let settlement = match outcome {
-            Outcome::Delivered => Some(Settlement::Processed),
-            Outcome::Duplicate if held.may_have_been_processed() => Some(Settlement::Processed),
-            Outcome::Duplicate => Some(Settlement::Duplicate),
+        let ending = match outcome {
+            Outcome::Delivered => Some(Ending::Processed),
+            Outcome::Duplicate if held.may_have_been_processed() => Some(Ending::Processed),
+            Outcome::Duplicate => Some(Ending::Duplicate),
             Outcome::Unreachable(_) | Outcome::Busy(_) => {
                 held.fruitless += 1;
                 None
             }
             Outcome::Rejected(_) | Outcome::Failed(_) | Outcome::TimedOut => None,
         };
-        if let Some(settlement) = settlement {
+        if let Some(ending) = ending {
             self.shared.budget.deposit();
-            self.shared.settle(delivery, settlement).await;
+            self.shared.settle(delivery, ending).await;
             return;
         }
         held.last_error = outcome.describe();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis_bus::queue::{DurableQueue, EntryId, Receipt, Settlement};
+use redis_bus::queue::{DurableQueue, Receipt};
 use service_kit::{
     backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
     telemetry::chain,
@@ -26,16 +26,14 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Settling {
     pub(crate) delivery: Delivery,
-    pub(crate) settlement: Settlement,
+    /// What it is to be counted as.
+    pub(crate) ending: Ending,
 }
 
 impl Settling {
     /// Ends the delivery.
     pub(crate) fn finish(self) {
-        self.delivery.finish(match self.settlement {
-            Settlement::Processed => Ending::Processed,
-            Settlement::Duplicate => Ending::Duplicate,
-        });
+        self.delivery.finish(self.ending);
     }
 }
 
@@ -60,14 +58,18 @@ impl Settler {
 
     async fn settle(&self, batch: Vec<Settling>) {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
-        let entry = |settling: &Settling| -> Option<(EntryId, Settlement)> {
+        let (mut processed, mut duplicate) = (Vec::new(), Vec::new());
+        for settling in &batch {
+            let kind = match settling.ending {
+                Ending::Duplicate => &mut duplicate,
+                _ => &mut processed,
+            };
             let receipt = settling.delivery.held.receipt.as_deref();
-            Some((receipt.map(Receipt::entry)?.clone(), settling.settlement))
-        };
-        let entries: Vec<_> = batch.iter().filter_map(entry).collect();
-        while let Err(cause) = self.queue.settle(&entries).await {
+            kind.extend(receipt.map(Receipt::entry).cloned());
+        }
+        while let Err(cause) = self.queue.settle(&processed, &duplicate).await {
             if let Some(held_back) = self.failures.due() {
-                let (cause, messages) = (chain(&cause), entries.len());
+                let (cause, messages) = (chain(&cause), batch.len());
                 warn!(
                     cause,
                     messages,

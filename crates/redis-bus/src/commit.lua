@@ -16,7 +16,7 @@ local is_queued = group ~= ''
 -- So many arguments of a call Redis keeps ready; beyond that it allocates each (script_lua.c).
 local together = 30
 
-local duplicates, processed, failure = {}, 0, nil
+local duplicates, failure = {}, nil
 local at, place = 5, 0
 while place < count and not failure do
     local size = math.min(together, count - place)
@@ -31,7 +31,7 @@ while place < count and not failure do
         at = lasts[i] + 1
     end
     local seen = look_up(current, previous, ids)
-    local added, in_batch = {}, {}
+    local added, in_batch, old, new = {}, {}, {}, {}
     for i = 1, size do
         local id = ids[i]
         local is_duplicate = seen[i] or (current and in_batch[id])
@@ -52,18 +52,14 @@ while place < count and not failure do
         else
             duplicates[#duplicates + 1] = place + i
         end
-        if is_queued and settle(KEYS[5], group, entries[i]) then
-            if is_duplicate then
-                note(KEYS[6], 'duplicate', 1)
-            else
-                processed = processed + 1
-            end
-        end
+        local kind = is_duplicate and old or new
+        kind[#kind + 1] = entries[i]
     end
     remember(current, added)
+    if is_queued then
+        note(KEYS[6], 'processed', settle(KEYS[5], group, new))
+        note(KEYS[6], 'duplicate', settle(KEYS[5], group, old))
+    end
     place = place + size
-end
-if is_queued then
-    note(KEYS[6], 'processed', processed)
 end
 return failure or duplicates

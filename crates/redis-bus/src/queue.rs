@@ -44,15 +44,6 @@ impl EntryId {
     }
 }
 
-/// How an entry came to its end without a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// Its message was processed.
-    Processed,
-    /// Its message had been processed before.
-    Duplicate,
-}
-
 /// A handle on the queue; clones share the connection.
 #[derive(Debug, Clone)]
 pub struct DurableQueue {
@@ -144,23 +135,22 @@ impl DurableQueue {
         results
     }
 
-    /// Takes entries out for good. Doing so again is of no effect.
+    /// Takes entries out for good: those whose messages were processed, and those that were duplicates.
+    /// Doing so again is of no effect.
     ///
     /// # Errors
     /// [`BusError`] when Redis cannot be reached or refuses; it can be repeated.
     pub async fn settle(
         &self,
-        entries: impl IntoIterator<Item = &(EntryId, Settlement)> + Clone,
+        processed: &[EntryId],
+        duplicate: &[EntryId],
     ) -> Result<(), BusError> {
         let call = |command: &mut Cmd| {
             command.arg(2);
             self.add_keys(command);
-            command.arg(STREAM_GROUP);
-            for (entry, settlement) in entries.clone() {
-                command.arg(entry.as_str()).arg(match settlement {
-                    Settlement::Processed => "processed",
-                    Settlement::Duplicate => "duplicate",
-                });
+            command.arg(STREAM_GROUP).arg(processed.len());
+            for entry in processed.iter().chain(duplicate) {
+                command.arg(entry.as_str());
             }
         };
         self.connection.script(&self.settle, call).await

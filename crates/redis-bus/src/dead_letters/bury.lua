@@ -42,7 +42,7 @@ for i = 1, count do
         if entry == '' then
             note(KEYS[6], 'received', 1)
         else
-            settle(KEYS[5], group, entry)
+            settle(KEYS[5], group, { entry })
         end
         note(KEYS[6], answer == 'buried' and 'dead_lettered' or answer, 1)
     end

@@ -1,8 +1,12 @@
--- Takes an entry out of the durable queue for good. False when somebody else did.
-local function settle(queue, group, entry)
-    -- Fails, and is of no concern, when the StreamGroup is gone: the entry still is to be deleted.
-    redis.pcall('XACK', queue, group, entry)
-    return redis.call('XDEL', queue, entry) == 1
+-- Takes entries out of the durable queue for good. Returns how many still were there: the others
+-- somebody else took out.
+local function settle(queue, group, entries)
+    if #entries == 0 then
+        return 0
+    end
+    -- Fails, and is of no concern, when the StreamGroup is gone: the entries still are to be deleted.
+    redis.pcall('XACK', queue, group, unpack(entries))
+    return redis.call('XDEL', queue, unpack(entries))
 end
 
 -- Adds to a field of the account of the durable queue.
