@@ -21,8 +21,11 @@ mod buffer;
 mod dead_letters;
 mod delivery;
 mod hostile_clients;
+mod network_consumer;
+mod network_redis;
 mod original_contract;
 mod publisher;
+mod refusals;
 mod retry;
 mod throughput;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::{
-    Bus, Ledger, PATIENCE, Stack, StackOptions,
+    Bus, Ledger, PATIENCE, Signal, Stack, StackOptions,
     services::{
         consumer_without_group, fixed_port, group_at, id_of, redis, wait_for_members,
         wait_until_joined, wait_until_subscribed,
@@ -176,4 +176,22 @@ async fn a_group_killed_and_started_again_goes_on_with_its_consumers() -> Result
     ledger.wait_until_settled(&bus).await?;
     assert_eq!(bus.members().await?, [id_of(&consumer)?]);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_group_frozen_for_4_s_hears_what_was_published_meanwhile_when_it_goes_on() -> Result<()> {
+    let stack = Stack::start(StackOptions::default()).await?;
+    let (bus, mut ledger) = (Bus::of(&stack.redis), Ledger::default());
+    ledger.publish(&bus, 100).await;
+    stack.group.signal(Signal::SIGSTOP)?;
+    ledger.publish_steadily(&bus, 2000, 500).await;
+    stack.group.signal(Signal::SIGCONT)?;
+    ledger.publish(&bus, 100).await;
+    assert_eq!(ledger.heard(), 2200);
+    let account = ledger.wait_until_balanced(&bus).await?;
+    assert_eq!(account.processed.len(), 2200, "{:?}", account.failed);
+    wait_until("the consumers to be members still", PATIENCE, async || {
+        Ok(bus.members().await?.len() == 2)
+    })
+    .await
 }

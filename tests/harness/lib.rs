@@ -8,11 +8,13 @@
 //! | [`services`] | starting a Redis, a group and consumers of one's own |
 //! | [`bus`] | [`Bus`]: publishing, and what stands in Redis |
 //! | [`ledger`] | [`Ledger`]: what was published, and whether all of it arrived |
+//! | [`cable`] | [`Cable`]: between a service and the rest, to be cut |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
 
 pub mod bus;
+pub mod cable;
 pub mod calls;
 pub mod fake_consumer;
 pub mod fake_server;
@@ -20,8 +22,11 @@ pub mod ledger;
 pub mod services;
 
 pub use bus::{Bus, Entry};
+pub use cable::Cable;
 pub use fake_consumer::FakeConsumer;
 pub use fake_server::{FakeServer, Reply};
 pub use ledger::Ledger;
-pub use local_stack::{PrivateRedis, Service, Signal, Stack, StackOptions, wait_until};
+pub use local_stack::{
+    Fault, FaultProxy, PrivateRedis, Service, Signal, Stack, StackOptions, wait_until,
+};
 pub use services::PATIENCE;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use local_stack::{Binaries, PrivateRedis, Profile, Service, stack, wait_until};
+use local_stack::{Binaries, FaultProxy, PrivateRedis, Profile, Service, stack, wait_until};
 use serde_json::Value;
 
 use crate::Bus;
@@ -60,6 +60,49 @@ pub async fn group_at(port: u16, redis: &PrivateRedis, args: &[&str]) -> Result<
 /// When it cannot be started, or does not register in time.
 pub async fn consumer(redis: &PrivateRedis, group: &Service, args: &[&str]) -> Result<Service> {
     let consumer = stack::start_consumer(binaries().await?, redis, group, args).await?;
+    wait_until_joined(group, &id_of(&consumer)?).await?;
+    Ok(consumer)
+}
+
+/// A consumer of this group that has registered, and the proxy through which the group reaches it.
+///
+/// # Errors
+/// As [`consumer`].
+pub async fn consumer_behind(
+    redis: &PrivateRedis,
+    group: &Service,
+    args: &[&str],
+) -> Result<(Service, FaultProxy)> {
+    let port = fixed_port()?.to_string();
+    let proxy = FaultProxy::start(&format!("127.0.0.1:{port}")).await?;
+    let (advertised, redis_port) = (proxy.port().to_string(), redis.port_text());
+    let own = [
+        ["--restApiPort", &port],
+        ["--advertisedHost", "127.0.0.1"],
+        ["--advertisedPort", &advertised],
+        ["--redisServerPort", &redis_port],
+        ["--consumerGroupAppPort", group.port_text()],
+    ];
+    Ok((joined(group, &own.concat(), args).await?, proxy))
+}
+
+/// A consumer of this group that has registered, with the Redis at this port, such as a proxy's.
+///
+/// # Errors
+/// As [`consumer`].
+pub async fn consumer_at_redis(port: u16, group: &Service, args: &[&str]) -> Result<Service> {
+    let port = port.to_string();
+    let own = [
+        ["--restApiPort", "0"],
+        ["--redisServerPort", &port],
+        ["--consumerGroupAppPort", group.port_text()],
+    ];
+    joined(group, &own.concat(), args).await
+}
+
+async fn joined(group: &Service, own: &[&str], args: &[&str]) -> Result<Service> {
+    let program = &binaries().await?.consumer;
+    let consumer = Service::start(program, &[own, args].concat(), &[]).await?;
     wait_until_joined(group, &id_of(&consumer)?).await?;
     Ok(consumer)
 }
