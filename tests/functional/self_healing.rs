@@ -195,3 +195,30 @@ async fn a_group_frozen_for_4_s_hears_what_was_published_meanwhile_when_it_goes_
     })
     .await
 }
+
+#[tokio::test]
+async fn a_group_that_redis_cut_off_for_falling_behind_says_so_and_hears_again() -> Result<()> {
+    let stack = Stack::start(StackOptions {
+        redis_args: &["--client-output-buffer-limit", "pubsub 1mb 512kb 1"],
+        ..StackOptions::default()
+    })
+    .await?;
+    let (bus, mut ledger) = (Bus::of(&stack.redis), Ledger::default());
+    let mark = stack.group.log().mark();
+    stack.group.signal(Signal::SIGSTOP)?;
+    while ledger.heard() == ledger.published() {
+        assert!(ledger.published() < 1000, "Redis keeps it all");
+        ledger.publish_large(&bus, 10, 100_000).await;
+    }
+    // What Redis still held for it is gone; it cannot know how much that was.
+    ledger.excuse_from(0);
+    stack.group.signal(Signal::SIGCONT)?;
+    let notice = "the subscription was interrupted";
+    let log = stack.group.log();
+    log.wait_for_since(mark, notice, HEALED).await?;
+    ledger.publish(&bus, BURST).await;
+    assert_eq!(ledger.heard(), BURST);
+    let account = ledger.wait_until_balanced(&bus).await?;
+    assert!(account.failed.is_empty(), "{:?}", account.failed);
+    Ok(())
+}

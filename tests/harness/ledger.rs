@@ -56,12 +56,28 @@ impl Ledger {
         let heard = bus.publish_ids(&ids).await.unwrap_or_default();
         let mut heard = heard.into_iter();
         for id in ids {
-            match heard.next() {
-                Some(1..) => self.heard.insert(id),
-                Some(0) => self.unheard.insert(id),
-                None => self.unanswered.insert(id),
-            };
+            self.note(id, heard.next());
         }
+    }
+
+    /// Publishes messages of some size, one by one.
+    pub async fn publish_large(&mut self, bus: &Bus, count: usize, bytes: usize) {
+        let padding = "x".repeat(bytes);
+        for _ in 0..count {
+            let id = self.published.to_string();
+            self.published += 1;
+            let message = serde_json::json!({ "message_id": id, "padding": padding });
+            let heard = bus.publish(message.to_string()).await;
+            self.note(id, heard.ok());
+        }
+    }
+
+    fn note(&mut self, id: String, heard: Option<u64>) {
+        match heard {
+            Some(1..) => self.heard.insert(id),
+            Some(0) => self.unheard.insert(id),
+            None => self.unanswered.insert(id),
+        };
     }
 
     /// Publishes at a steady rate, whether or not anybody hears.
