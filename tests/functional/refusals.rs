@@ -1,11 +1,12 @@
 //! A Redis that is there and refuses, and is brought to reason some seconds later.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::Result;
 use harness::{
     Bus, Ledger, PATIENCE, Stack, StackOptions,
     services::{self, group, redis},
+    wait_until,
 };
 use tokio::time::Instant;
 
@@ -77,6 +78,41 @@ async fn a_redis_that_was_made_a_replica_is_waited_for() -> Result<()> {
     let demoted = ["REPLICAOF", "127.0.0.1", "1"];
     let promoted = ["REPLICAOF", "NO", "ONE"];
     expect_patience_with("read only replica", &demoted, &promoted).await
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_save_is_waited_for() -> Result<()> {
+    let stack = Stack::start(StackOptions {
+        redis_args: &["--save", "3600 1"],
+        ..StackOptions::default()
+    })
+    .await?;
+    // A file cannot take the name of a directory.
+    let in_the_way = stack.redis.directory().join("dump.rdb");
+    let saved = async |bus: &Bus, status: &str| {
+        let expected = format!("rdb_last_bgsave_status:{status}");
+        wait_until("Redis to have tried to save", PATIENCE, async || {
+            let info: String = bus.command(&["INFO", "persistence"]).await?;
+            Ok(info.contains(&expected) && info.contains("rdb_bgsave_in_progress:0"))
+        })
+        .await
+    };
+    let save = async |bus: &Bus| bus.command::<String>(&["BGSAVE"]).await.map(drop);
+    expect_patience(
+        &stack,
+        "MISCONF",
+        async |bus| {
+            fs::create_dir(&in_the_way)?;
+            save(bus).await?;
+            saved(bus, "err").await
+        },
+        async |bus| {
+            fs::remove_dir(&in_the_way)?;
+            save(bus).await?;
+            saved(bus, "ok").await
+        },
+    )
+    .await
 }
 
 #[tokio::test]
