@@ -21,6 +21,7 @@ mod buffer;
 mod dead_letters;
 mod delivery;
 mod hostile_clients;
+mod late_answers;
 mod network_consumer;
 mod network_redis;
 mod original_contract;
