@@ -102,7 +102,7 @@ async fn a_busy_consumer_is_left_alone_for_as_long_as_it_asks() -> Result<()> {
     let busy = FakeConsumer::join(&scene.group, Reply::retry_after(503, 3600)).await?;
     let mut published = 0;
     while busy.received()?.is_empty() {
-        scene.bus.publish_id("first").await?;
+        scene.bus.publish_id(&format!("first {published}")).await?;
         published += 1;
         scene.bus.wait_for_processed(published).await?;
     }
