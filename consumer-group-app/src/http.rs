@@ -5,23 +5,45 @@ mod membership;
 mod messages;
 mod status;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     routing::{get, post},
 };
 use protocol::http::{CHECK_MEMBERSHIP, HEALTH, MESSAGES, REGISTER, STATUS, UNREGISTER};
 use redis_bus::{consumer_list::ConsumerList, queue::DurableQueue};
+use tokio::sync::Semaphore;
 
 use crate::status::Status;
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
-    pub(crate) list: ConsumerList,
-    pub(crate) capacity: usize,
+    list: ConsumerList,
+    capacity: usize,
     /// With `--queue stream` only.
-    pub(crate) durable: Option<DurableQueue>,
-    pub(crate) status: Status,
+    durable: Option<DurableQueue>,
+    status: Status,
+    /// Turns of those who publish.
+    publishing: Arc<Semaphore>,
+}
+
+impl AppState {
+    pub(crate) fn new(
+        list: ConsumerList,
+        capacity: usize,
+        durable: Option<DurableQueue>,
+        status: Status,
+    ) -> Self {
+        Self {
+            list,
+            capacity,
+            durable,
+            status,
+            publishing: Arc::new(Semaphore::new(messages::AT_ONCE)),
+        }
+    }
 }
 
 /// The router of the group.

@@ -126,18 +126,15 @@ impl Ground {
     ) -> anyhow::Result<()> {
         let address = socket.local_addr().context("the listener has no address")?;
         let capacity = consumers.max_consumer_group_size.get();
-        let router = http::router(AppState {
-            list: self.list.clone(),
-            capacity,
+        let status = Status {
+            intake: self.intake.clone(),
             durable: self.durable.clone(),
-            status: Status {
-                intake: self.intake.clone(),
-                durable: self.durable.clone(),
-                group: group.clone(),
-                gaps: gaps.clone(),
-                started: Instant::now(),
-            },
-        });
+            group: group.clone(),
+            gaps: gaps.clone(),
+            started: Instant::now(),
+        };
+        let (list, durable) = (self.list.clone(), self.durable.clone());
+        let router = http::router(AppState::new(list, capacity, durable, status));
         let server = HttpServer::new(socket, router);
         self.supervisor
             .spawn("http server", self.stages.serving.clone(), server);

@@ -1,5 +1,7 @@
 //! `POST /messages`: publishing without loss.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body,
@@ -16,8 +18,15 @@ use service_kit::{
     api_error::ApiError,
     http_body::{JsonKind, read_json_or_lines},
 };
+use tokio::time::timeout;
 
 use super::AppState;
+
+/// How many requests are read and published at once: each may take [`MAX_PUBLISH_BODY_BYTES`] of memory.
+pub(super) const AT_ONCE: usize = 16;
+
+/// How long a request waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// 202 once all messages are in the durable queue. Nothing is taken unless every one is a message.
 /// After any other answer the same messages can be sent again: those taken already are duplicates then.
@@ -33,6 +42,11 @@ pub(super) async fn publish(
              --queue stream, or publish to its channel in Redis."
                 .to_owned(),
         ));
+    };
+    let turn = timeout(TURN_TIMEOUT, state.publishing.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        let text = "Too much is being published at once; try again.".to_owned();
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES).await?;
     let messages = match kind {
