@@ -54,6 +54,19 @@ pub enum DeadLetterReason {
 }
 
 impl DeadLetterReason {
+    /// Every reason there is.
+    pub const ALL: [Self; 9] = [
+        Self::NotJson,
+        Self::BadMessageId,
+        Self::TooLarge,
+        Self::BufferFull,
+        Self::Rejected,
+        Self::AttemptsExhausted,
+        Self::DeadlineExceeded,
+        Self::Shutdown,
+        Self::DeliveriesExhausted,
+    ];
+
     /// The text form.
     #[must_use]
     pub fn as_str(self) -> &'static str {

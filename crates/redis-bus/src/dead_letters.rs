@@ -1,5 +1,8 @@
 //! The stream `messages:failed`: what the group gave up on.
 
+mod letter;
+mod pages;
+mod processed;
 mod stored;
 
 use std::time::Duration;
@@ -7,7 +10,11 @@ use std::time::Duration;
 use protocol::DeadLetter;
 use redis::Cmd;
 
-pub use self::stored::{DeadLetters, Replay, Replayed, StoredLetter};
+pub use self::{
+    letter::StoredLetter,
+    processed::ProcessedIds,
+    stored::{DeadLetters, FitLetter, Letters, Replayed, Way},
+};
 use crate::{
     BusError, Connection,
     chunks::{chunks, each},

@@ -1,50 +1,34 @@
 //! Reading, replaying and deleting dead letters.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use protocol::{Message, dead_letter::field};
+use protocol::Message;
 use redis::{Cmd, cmd};
 
-use crate::{BusError, Connection, queue::DurableQueue, script::Script, windows::Windows};
+use super::{
+    ProcessedIds, StoredLetter,
+    pages::{Entry, Pages},
+};
+use crate::{
+    BusError, Connection,
+    chunks::{chunks, each},
+    queue::DurableQueue,
+    script::Script,
+    windows::Windows,
+};
 
-/// How many entries are read at once.
-const PAGE: usize = 500;
-
-/// A dead letter as it stands in the stream.
+/// A letter whose message can be sent again.
 #[derive(Debug, Clone)]
-pub struct StoredLetter {
-    /// Its id in the stream, such as `1700000000123-0`.
+pub struct FitLetter {
+    /// Its id in the stream.
     pub entry: String,
-    /// Its fields, in order.
-    pub fields: Vec<(String, Bytes)>,
-}
-
-impl StoredLetter {
-    /// The value of a field.
-    #[must_use]
-    pub fn field(&self, name: &str) -> Option<&Bytes> {
-        let found = self.fields.iter().find(|(n, _)| n == name);
-        found.map(|(_, value)| value)
-    }
-
-    /// The value of a field as text; what is no text is shown as U+FFFD.
-    #[must_use]
-    pub fn text(&self, name: &str) -> String {
-        let value = self.field(name).map(|value| String::from_utf8_lossy(value));
-        value.unwrap_or_default().into_owned()
-    }
-
-    /// The message, if what was given up on was one.
-    #[must_use]
-    pub fn message(&self) -> Option<Message> {
-        Message::parse(self.field(field::PAYLOAD)?.clone()).ok()
-    }
+    /// The message.
+    pub message: Message,
 }
 
 /// Which way a replayed message goes.
-#[derive(Debug, Clone)]
-pub enum Replay {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
     /// To the durable queue.
     Queue,
     /// To this channel.
@@ -56,10 +40,41 @@ pub enum Replay {
 pub enum Replayed {
     /// The message is on its way and the letter is removed.
     Sent,
+    /// The message is remembered as processed; the letter stays.
+    Processed,
     /// There is no such letter any more.
     Gone,
     /// Nobody listens to the channel; the letter stays.
     Unheard,
+}
+
+impl From<String> for Replayed {
+    fn from(answer: String) -> Self {
+        match answer.as_str() {
+            "replayed" => Self::Sent,
+            "processed" => Self::Processed,
+            "unheard" => Self::Unheard,
+            _ => Self::Gone,
+        }
+    }
+}
+
+/// The letters there were when this was made, oldest first. A clone goes on from the same place.
+#[derive(Debug, Clone)]
+pub struct Letters(Option<Pages>);
+
+impl Letters {
+    /// The next letters; none at the end.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn next(&mut self) -> Result<Vec<StoredLetter>, BusError> {
+        let page = match &mut self.0 {
+            Some(pages) => pages.next().await?,
+            None => Vec::new(),
+        };
+        Ok(page.into_iter().map(StoredLetter::from).collect())
+    }
 }
 
 /// The dead letters, for whoever looks after them.
@@ -72,8 +87,6 @@ pub struct DeadLetters {
     queue: DurableQueue,
     replay: Script,
 }
-
-type Page = Vec<(String, Vec<(String, Vec<u8>)>)>;
 
 impl DeadLetters {
     /// The dead letters under `key`, of messages that would have been processed to `processed_stream`.
@@ -94,6 +107,18 @@ impl DeadLetters {
         }
     }
 
+    /// The name of the stream.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The name of the stream of processed messages.
+    #[must_use]
+    pub fn processed_stream(&self) -> &str {
+        &self.processed_stream
+    }
+
     /// How many there are.
     ///
     /// # Errors
@@ -102,93 +127,86 @@ impl DeadLetters {
         self.connection.query(cmd("XLEN").arg(&self.key)).await
     }
 
-    /// Some of the letters after the entry `after`, oldest first; from the first when `None`. Empty at
-    /// the end.
+    /// All letters there are now. What comes later, such as one that was replayed and failed again, is
+    /// not among them.
     ///
     /// # Errors
     /// [`BusError`] when Redis cannot be reached or refuses.
-    pub async fn page(&self, after: Option<&str>) -> Result<Vec<StoredLetter>, BusError> {
-        let page = self.range(&self.key, after).await?;
-        let letters = page.into_iter().map(|(entry, fields)| StoredLetter {
-            entry,
-            fields: fields
-                .into_iter()
-                .map(|(name, value)| (name, Bytes::from(value)))
-                .collect(),
-        });
-        Ok(letters.collect())
+    pub async fn letters(&self) -> Result<Letters, BusError> {
+        let mut command = cmd("XREVRANGE");
+        command.arg(&self.key).arg("+").arg("-").arg("COUNT").arg(1);
+        let last: Vec<(String, redis::Value)> = self.connection.query(&command).await?;
+        let pages = |(until, _)| Pages::new(self.connection.clone(), self.key.clone(), until);
+        Ok(Letters(last.into_iter().next().map(pages)))
     }
 
-    async fn range(&self, key: &str, after: Option<&str>) -> Result<Page, BusError> {
-        let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+    /// The letter at this entry, if there is one.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses, as it does what is no id of an entry.
+    pub async fn letter(&self, entry: &str) -> Result<Option<StoredLetter>, BusError> {
         let mut command = cmd("XRANGE");
-        command.arg(key).arg(start).arg("+").arg("COUNT").arg(PAGE);
-        self.connection.query(&command).await
+        command.arg(&self.key).arg(entry).arg(entry);
+        let found: Vec<Entry> = self.connection.query(&command).await?;
+        Ok(found.into_iter().next().map(StoredLetter::from))
     }
 
-    /// Which of `ids` have an entry in the stream of processed messages that is younger than the entry
-    /// `since` of the dead letters. It reads the stream from there to its end.
-    ///
-    /// # Errors
-    /// [`BusError`] when Redis cannot be reached or refuses.
-    pub async fn processed_since(
-        &self,
-        since: &str,
-        ids: &HashSet<String>,
-    ) -> Result<HashSet<String>, BusError> {
-        let mut found = HashSet::new();
-        let mut after = since.to_owned();
-        loop {
-            let page = self.range(&self.processed_stream, Some(&after)).await?;
-            let Some((last, _)) = page.last() else {
-                return Ok(found);
-            };
-            after = last.clone();
-            for (_, fields) in page {
-                let id = fields
-                    .into_iter()
-                    .find(|(n, _)| n == protocol::message::MESSAGE_ID);
-                if let Some(id) = id.and_then(|(_, value)| String::from_utf8(value).ok())
-                    && ids.contains(&id)
-                {
-                    found.insert(id);
-                }
-            }
-        }
+    /// The ids of all messages in the stream of processed messages, from its start on.
+    #[must_use]
+    pub fn processed_ids(&self) -> ProcessedIds {
+        ProcessedIds::new(self.connection.clone(), self.processed_stream.clone())
     }
 
-    /// Sends a letter's message on its way again and removes the letter, in one step.
+    /// Sends the messages of letters on their way again and removes these letters, each in one step;
+    /// answers for each what became of it.
     ///
-    /// # Errors
-    /// [`BusError`] when Redis cannot be reached or refuses. It may have been done; doing it again is
-    /// of no effect then.
+    /// After an error it may have been done; doing it again is of no effect then.
     pub async fn replay(
         &self,
-        entry: &str,
-        message: &Message,
-        way: &Replay,
-    ) -> Result<Replayed, BusError> {
-        let call = |command: &mut Cmd| {
-            command.arg(7).arg(&self.key);
-            self.queue.add_keys(command);
-            command
-                .arg(self.settled.sets())
-                .arg(self.queue.queued().sets());
-            command
-                .arg(entry)
-                .arg(message.id().as_str())
-                .arg(&message.body()[..])
-                .arg(match way {
-                    Replay::Queue => "",
-                    Replay::Channel(channel) => channel,
-                });
+        letters: &[FitLetter],
+        way: &Way,
+    ) -> Vec<Result<Replayed, BusError>> {
+        self.run_replay("replay", letters, way).await
+    }
+
+    /// Answers what [`DeadLetters::replay`] would, and changes nothing.
+    pub async fn rehearse(
+        &self,
+        letters: &[FitLetter],
+        way: &Way,
+    ) -> Vec<Result<Replayed, BusError>> {
+        self.run_replay("rehearse", letters, way).await
+    }
+
+    async fn run_replay(
+        &self,
+        verb: &str,
+        letters: &[FitLetter],
+        way: &Way,
+    ) -> Vec<Result<Replayed, BusError>> {
+        let (kind, channel) = match way {
+            Way::Queue => ("queue", ""),
+            Way::Channel(channel) => ("channel", channel.as_str()),
         };
-        let answer: String = self.connection.script(&self.replay, call).await?;
-        Ok(match answer.as_str() {
-            "replayed" => Replayed::Sent,
-            "unheard" => Replayed::Unheard,
-            _ => Replayed::Gone,
-        })
+        let mut results = Vec::with_capacity(letters.len());
+        for chunk in chunks(letters, |letter| letter.message.body().len()) {
+            let call = |command: &mut Cmd| {
+                command.arg(7).arg(&self.key);
+                self.queue.add_keys(command);
+                command
+                    .arg(self.settled.sets())
+                    .arg(self.queue.queued().sets())
+                    .arg(verb)
+                    .arg(kind)
+                    .arg(channel);
+                for FitLetter { entry, message } in chunk {
+                    command.arg(entry).arg(message.id().as_str());
+                }
+            };
+            let answers = self.connection.script(&self.replay, call).await;
+            results.extend(each::<String, _>(answers, chunk.len(), Replayed::from));
+        }
+        results
     }
 
     /// Deletes letters; answers how many there were.
