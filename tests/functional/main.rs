@@ -19,6 +19,8 @@ mod process_message_errors;
 mod bad_input;
 mod buffer;
 mod dead_letters;
+mod dead_letters_cli;
+mod dead_letters_replay;
 mod delivery;
 mod hostile_clients;
 mod late_answers;

@@ -157,6 +157,31 @@ impl Bus {
         self.entries(FAILED).await
     }
 
+    /// Adds dead letters of messages of nothing but their ids, as a group would have long ago.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn bury(&self, ids: &[&str]) -> Result<()> {
+        let mut connection = self.connect().await?;
+        for batch in ids.chunks(BATCH) {
+            let mut pipeline = redis::pipe();
+            for id in batch {
+                let payload = message(id);
+                pipeline.cmd("XADD").arg(FAILED).arg("*").arg(&[
+                    ("message_id", *id),
+                    ("payload", &payload),
+                    ("payload_bytes", &payload.len().to_string()),
+                    ("reason", "attempts_exhausted"),
+                    ("attempts", "10"),
+                    ("last_error", "answered 500"),
+                    ("failed_at", "2026-01-01T00:00:00.000Z"),
+                ]);
+            }
+            let _entries: Vec<String> = pipeline.query_async(&mut connection).await?;
+        }
+        Ok(())
+    }
+
     /// How many entries the two streams have together.
     ///
     /// # Errors

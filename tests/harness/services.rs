@@ -215,6 +215,32 @@ pub async fn run(program: &std::path::Path, args: &[&str], env: &[(&str, &str)])
     })
 }
 
+/// Runs `publisher deadLetters` to its end.
+///
+/// # Errors
+/// When it cannot be started or does not end in time.
+pub async fn dead_letters(redis: &PrivateRedis, args: &[&str]) -> Result<Ended> {
+    let mut command = tokio::process::Command::new(&binaries().await?.publisher);
+    command.args(["deadLetters", "--redisServerPort", &redis.port_text()]);
+    let output = command.args(args).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, output).await??;
+    let said = [output.stdout, output.stderr].concat();
+    Ok(Ended {
+        code: output.status.code(),
+        output: String::from_utf8_lossy(&said).into_owned(),
+    })
+}
+
+/// Waits until the group has taken note that a consumer is no longer in the list.
+///
+/// # Errors
+/// When it does not in time.
+pub async fn wait_until_left(group: &Service, consumer: &str) -> Result<()> {
+    let line = format!(r#""message":"a consumer left","consumer.id":"{consumer}""#);
+    group.wait_for_log(&line, PATIENCE).await?;
+    Ok(())
+}
+
 /// The lines of a service's log as JSON; what is not JSON is left out.
 #[must_use]
 pub fn log_of(service: &Service) -> Vec<Value> {

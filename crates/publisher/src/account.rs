@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use indicatif::HumanCount;
+
+use crate::{output::tell, progress};
+
 /// The account so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -29,9 +33,34 @@ impl Account {
 
     /// Messages a second, rounded down.
     pub(crate) fn rate(&self) -> u64 {
-        let micros = self.elapsed.as_micros().max(1);
-        let rate = u128::from(self.published) * 1_000_000 / micros;
-        u64::try_from(rate).unwrap_or(u64::MAX)
+        progress::rate(self.published, self.elapsed)
+    }
+
+    /// The closing account.
+    #[expect(
+        clippy::print_stdout,
+        reason = "the account is what this program is asked for"
+    )]
+    pub(crate) fn tell(&self) {
+        println!(
+            "published {} messages in {:.3} s ({}/s)",
+            HumanCount(self.published),
+            self.elapsed.as_secs_f64(),
+            HumanCount(self.rate())
+        );
+        if let Some((fewest, most)) = self.subscribers {
+            println!(
+                "subscribers each message reached: {fewest} to {most}; messages that reached none: {}",
+                HumanCount(self.reached_none)
+            );
+        }
+        if self.reached_none > 0 {
+            tell(&format!(
+                "warning: for {} messages nobody was subscribed: these messages are gone; is \
+                 consumer-group-app running?",
+                HumanCount(self.reached_none)
+            ));
+        }
     }
 }
 

@@ -1,12 +1,25 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, value_parser};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+    parser::ValueSource, value_parser,
+};
 use protocol::keys::PUBLISHED_CHANNEL;
+
+use crate::dead_letters;
 
 /// The largest extra property, so that a message stays below the system's limit of 1 MiB.
 const MAX_PAYLOAD_BYTES: u64 = 1_000_000;
+
+/// The flags that are for publishing only: what they are called here, and on the command line.
+const PUBLISHING: [(&str, &str); 4] = [
+    ("count", "--count"),
+    ("rate", "--rate"),
+    ("payload_bytes", "--payloadBytes"),
+    ("file", "--file"),
+];
 
 /// Publishes messages to the channel that consumer-group-app listens to.
 ///
@@ -43,9 +56,31 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub redis: RedisArguments,
+
+    /// The channel to publish to.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "PUBLISHER__NAMES__PUBLISHED_CHANNEL",
+        default_value = PUBLISHED_CHANNEL
+    )]
+    pub channel: String,
+
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+// Where Redis is, for every verb. No doc comment: it would replace the program's own help.
+#[derive(Debug, Args)]
+#[command(rename_all = "camelCase")]
+pub(crate) struct RedisArguments {
     /// Host of Redis.
     #[arg(
         long,
+        global = true,
         value_name = "HOST",
         env = "PUBLISHER__REDIS__HOST",
         default_value = "127.0.0.1"
@@ -55,6 +90,7 @@ pub(crate) struct Arguments {
     /// Port of Redis.
     #[arg(
         long,
+        global = true,
         value_name = "PORT",
         env = "PUBLISHER__REDIS__PORT",
         default_value_t = 6379
@@ -64,6 +100,7 @@ pub(crate) struct Arguments {
     /// Replaces host and port.
     #[arg(
         long,
+        global = true,
         value_name = "URL",
         env = "PUBLISHER__REDIS__URL",
         hide_env_values = true,
@@ -71,40 +108,83 @@ pub(crate) struct Arguments {
                 rediss:// for TLS, unix:/path"
     )]
     pub redis_url: Option<String>,
+}
 
-    /// The channel to publish to.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "PUBLISHER__NAMES__PUBLISHED_CHANNEL",
-        default_value = PUBLISHED_CHANNEL
-    )]
-    pub channel: String,
+/// What to do instead of publishing.
+#[derive(Debug, Subcommand)]
+#[command(rename_all = "camelCase")]
+pub(crate) enum Verb {
+    /// List, show, replay and purge what the group gave up on.
+    DeadLetters(dead_letters::Arguments),
+}
+
+impl Arguments {
+    /// Those this program was called with. Where they are wrong, or ask for help, it tells and ends.
+    pub(crate) fn read() -> Self {
+        Self::from_line(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from_line(
+        line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> clap::error::Result<Self> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(line)?;
+        if let Some(verb) = matches.subcommand_name() {
+            let given = |(id, _): &&(&str, &str)| {
+                matches.value_source(id) == Some(ValueSource::CommandLine)
+            };
+            if let Some((_, flag)) = PUBLISHING.iter().find(given) {
+                let text = format!("{flag} before {verb} is for publishing; leave it out");
+                return Err(command.error(ErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    fn read(line: &str) -> clap::error::Result<Arguments> {
+        Arguments::from_line(line.split_whitespace())
+    }
 
     #[test]
     fn the_command_line_holds_together_and_its_flags_are_camel_case() {
         Arguments::command().debug_assert();
         let line = "publisher --count 7 --rate 9 --payloadBytes 3 --redisServerHost h \
                     --redisServerPort 1 --redisUrl redis://x --channel c";
-        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let arguments = read(line).unwrap();
         assert_eq!((arguments.count, arguments.rate), (7, 9));
         assert_eq!(arguments.payload_bytes, 3);
-        assert_eq!(arguments.redis_server_host, "h");
-        assert_eq!(arguments.redis_server_port, 1);
-        assert_eq!(arguments.redis_url.as_deref(), Some("redis://x"));
+        assert_eq!(arguments.redis.redis_server_host, "h");
+        assert_eq!(arguments.redis.redis_server_port, 1);
+        assert_eq!(arguments.redis.redis_url.as_deref(), Some("redis://x"));
         assert_eq!(arguments.channel, "c");
+        assert!(arguments.verb.is_none());
     }
 
     #[test]
     fn lines_of_a_file_are_neither_counted_nor_filled_up() {
-        assert!(Arguments::try_parse_from(["publisher", "--file", "-", "--count", "1"]).is_err());
-        assert!(Arguments::try_parse_from(["publisher", "--file", "-", "--rate", "1"]).is_ok());
+        assert!(read("publisher --file - --count 1").is_err());
+        assert!(read("publisher --file - --rate 1").is_ok());
+    }
+
+    #[test]
+    fn where_redis_is_can_be_said_before_and_after_the_verb() {
+        for line in [
+            "publisher --redisServerPort 7 deadLetters list",
+            "publisher deadLetters --redisServerPort 7 list",
+            "publisher deadLetters list --redisServerPort 7",
+        ] {
+            assert_eq!(read(line).unwrap().redis.redis_server_port, 7, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_publishing_does_not_go_with_a_verb() {
+        let error = read("publisher --count 7 deadLetters list").unwrap_err();
+        assert!(error.to_string().contains("--count"), "{error}");
     }
 }

@@ -1,10 +1,15 @@
-//! `publisher`: publishes messages to the channel that the consumer group listens to.
+//! `publisher`: publishes messages to the channel that the consumer group listens to, and looks after
+//! those it gave up on.
 //!
 //! `source -> pace -> publisher -> account`: messages are made or read, sent in batches when they are
-//! due, and what Redis answered is added up.
+//! due, and what Redis answered is added up. `dead_letters` is all that comes after the verb
+//! `deadLetters`.
 
 mod account;
 mod arguments;
+mod connect;
+mod dead_letters;
+mod output;
 mod pace;
 mod progress;
 mod publisher;
@@ -13,12 +18,12 @@ mod source;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use redis_bus::{BusError, Connection, Endpoint, RedisSettings, publish::PublishedChannel};
+use redis_bus::publish::PublishedChannel;
 use service_kit::shutdown::Signals;
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Arguments, Verb},
+    connect::connect,
     pace::Pace,
     progress::Progress,
     publisher::{Ended, Publisher},
@@ -30,55 +35,40 @@ const INTERRUPTED: u8 = 130;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match run(Arguments::read()).await {
         Ok(Ended::Finished) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
+        // Such as `head`, which has seen enough.
+        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            progress::tell_error(&error);
+            output::tell_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(arguments: Arguments) -> Result<Ended> {
+async fn run(mut arguments: Arguments) -> Result<Ended> {
+    match arguments.verb.take() {
+        None => publish(arguments).await,
+        Some(Verb::DeadLetters(verb)) => {
+            let connection = connect(arguments.redis).await?;
+            dead_letters::run(verb, connection, arguments.channel).await
+        }
+    }
+}
+
+async fn publish(arguments: Arguments) -> Result<Ended> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     let source = match &arguments.file {
         Some(file) => Source::open(file).await?,
         None => Source::made(arguments.count, arguments.payload_bytes),
     };
-    let settings = RedisSettings {
-        host: arguments.redis_server_host,
-        port: arguments.redis_server_port,
-        url: arguments
-            .redis_url
-            .map(|url| url.parse())
-            .transpose()
-            .context("bad value for --redisUrl")?,
-    };
-    let connection = Connection::new(Endpoint::new(&settings)?);
-    connection
-        .ping()
-        .await
-        .map_err(|error| with_advice(&error))?;
+    let connection = connect(arguments.redis).await?;
     let channel = PublishedChannel::new(connection, arguments.channel);
-    let total = source.total();
+    let mut progress = Progress::start("published", source.total());
     let mut publisher = Publisher::new(channel, source, Pace::new(arguments.rate), signals);
-    let mut progress = Progress::start(total);
     let ended = publisher.run(&mut progress).await;
     progress.finish();
-    progress::tell_account(publisher.account());
+    publisher.account().tell();
     ended
-}
-
-/// Adds what to do about a Redis that is not there.
-fn with_advice(error: &BusError) -> anyhow::Error {
-    let advice = match error {
-        BusError::Unreachable { .. } => {
-            "start one with `redis-server`, or say where it is with \
-             --redisServerHost and --redisServerPort, or --redisUrl"
-        }
-        _ => "check user, password and database in --redisUrl",
-    };
-    let text = service_kit::telemetry::chain(error);
-    anyhow::anyhow!("{text}\n{advice}")
 }

@@ -1,4 +1,4 @@
-//! What the person at the terminal sees.
+//! How far it has got, for the person at the terminal.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::account::Account;
+use crate::output::tell;
 
 /// How often a plain line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -21,37 +21,49 @@ pub(crate) enum Progress {
     /// On a terminal.
     Bar(ProgressBar),
     /// Anywhere else.
-    Lines {
-        /// How many messages there will be, where that is known.
-        total: Option<u64>,
-        /// When the last line was written.
-        last: Instant,
-    },
+    Lines(Lines),
+}
+
+/// What lines are made of.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// What is done to each, such as `published`.
+    done: &'static str,
+    /// How many there will be, where that is known.
+    total: Option<u64>,
+    started: Instant,
+    last: Instant,
 }
 
 impl Progress {
-    pub(crate) fn start(total: Option<u64>) -> Self {
+    pub(crate) fn start(done: &'static str, total: Option<u64>) -> Self {
         if !stderr().is_terminal() {
-            let last = Instant::now();
-            return Self::Lines { total, last };
+            let now = Instant::now();
+            return Self::Lines(Lines {
+                done,
+                total,
+                started: now,
+                last: now,
+            });
         }
         let (bar, template) = match total {
             Some(total) => (ProgressBar::new(total), KNOWN_TOTAL),
             None => (ProgressBar::no_length(), UNKNOWN_TOTAL),
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        if let Ok(style) = ProgressStyle::with_template(&format!("{template}  {done}")) {
             bar.set_style(style);
         }
         Self::Bar(bar)
     }
 
-    pub(crate) fn show(&mut self, account: &Account) {
+    /// So many are done.
+    pub(crate) fn show(&mut self, count: u64) {
         match self {
-            Self::Bar(bar) => bar.set_position(account.published),
-            Self::Lines { total, last } => {
-                if last.elapsed() >= LINE_EVERY {
-                    *last = Instant::now();
-                    tell(&line(account, *total));
+            Self::Bar(bar) => bar.set_position(count),
+            Self::Lines(lines) => {
+                if lines.last.elapsed() >= LINE_EVERY {
+                    lines.last = Instant::now();
+                    tell(&lines.text(count, lines.started.elapsed()));
                 }
             }
         }
@@ -64,62 +76,27 @@ impl Progress {
     }
 }
 
-fn line(account: &Account, total: Option<u64>) -> String {
-    let published = HumanCount(account.published);
-    let rate = account.rate();
-    match total {
-        Some(total) => {
-            let left = total.saturating_sub(account.published) / rate.max(1);
-            let left = HumanDuration(Duration::from_secs(left));
-            let total = HumanCount(total);
-            format!(
-                "{published} of {total} published ({}/s, {left} left)",
-                HumanCount(rate)
-            )
+impl Lines {
+    fn text(&self, count: u64, elapsed: Duration) -> String {
+        let done = self.done;
+        let rate = rate(count, elapsed);
+        let (shown, shown_rate) = (HumanCount(count), HumanCount(rate));
+        match self.total {
+            Some(total) => {
+                let left = total.saturating_sub(count) / rate.max(1);
+                let left = HumanDuration(Duration::from_secs(left));
+                let total = HumanCount(total);
+                format!("{shown} of {total} {done} ({shown_rate}/s, {left} left)")
+            }
+            None => format!("{shown} {done} ({shown_rate}/s)"),
         }
-        None => format!("{published} published ({}/s)", HumanCount(rate)),
     }
 }
 
-/// The closing account.
-#[expect(
-    clippy::print_stdout,
-    reason = "the account is what this program is asked for"
-)]
-pub(crate) fn tell_account(account: &Account) {
-    println!(
-        "published {} messages in {:.3} s ({}/s)",
-        HumanCount(account.published),
-        account.elapsed.as_secs_f64(),
-        HumanCount(account.rate())
-    );
-    if let Some((fewest, most)) = account.subscribers {
-        println!(
-            "subscribers each message reached: {fewest} to {most}; messages that reached none: {}",
-            HumanCount(account.reached_none)
-        );
-    }
-    if account.reached_none > 0 {
-        tell(&format!(
-            "warning: for {} messages nobody was subscribed: these messages are gone; is \
-             consumer-group-app running?",
-            HumanCount(account.reached_none)
-        ));
-    }
-}
-
-/// An error with its causes.
-pub(crate) fn tell_error(error: &anyhow::Error) {
-    let text = service_kit::telemetry::chain(error.as_ref());
-    tell(&format!("error: {text}"));
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "this is a program for people at a terminal"
-)]
-fn tell(text: &str) {
-    eprintln!("{text}");
+/// How many a second, rounded down.
+pub(crate) fn rate(count: u64, elapsed: Duration) -> u64 {
+    let rate = u128::from(count) * 1_000_000 / elapsed.as_micros().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -128,12 +105,19 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long_still() {
-        let mut account = Account::default();
-        account.add(&[1; 1000], Duration::from_millis(500));
+        let now = Instant::now();
+        let mut lines = Lines {
+            done: "published",
+            total: Some(9000),
+            started: now,
+            last: now,
+        };
+        let elapsed = Duration::from_millis(500);
         assert_eq!(
-            line(&account, Some(9000)),
+            lines.text(1000, elapsed),
             "1,000 of 9,000 published (2,000/s, 4 seconds left)"
         );
-        assert_eq!(line(&account, None), "1,000 published (2,000/s)");
+        lines.total = None;
+        assert_eq!(lines.text(1000, elapsed), "1,000 published (2,000/s)");
     }
 }

@@ -61,7 +61,7 @@ impl Publisher {
         let started = Instant::now();
         loop {
             match self.step(started).await? {
-                Step::Published => progress.show(&self.account),
+                Step::Published => progress.show(self.account.published),
                 Step::Ended(ended) => return Ok(ended),
             }
         }

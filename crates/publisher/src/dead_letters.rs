@@ -1,0 +1,36 @@
+//! The verb `deadLetters`: list, show, replay and purge what the group gave up on.
+//!
+//! `selection` says which letters are meant and reads them; each of the others does one thing with them.
+
+mod arguments;
+mod list;
+mod processed;
+mod purge;
+mod replay;
+mod selection;
+mod show;
+mod text;
+
+use anyhow::Result;
+use redis_bus::{Connection, dead_letters::DeadLetters};
+
+pub(crate) use self::arguments::Arguments;
+use self::arguments::Task;
+use crate::publisher::Ended;
+
+/// Does what was asked for; `channel` is where replayed messages are published.
+pub(crate) async fn run(
+    arguments: Arguments,
+    connection: Connection,
+    channel: String,
+) -> Result<Ended> {
+    let (failed, processed) = (arguments.failed_stream, arguments.processed_stream);
+    let letters = DeadLetters::new(connection, failed, processed);
+    match arguments.task {
+        Task::List(list) => list::run(&letters, list).await?,
+        Task::Show(show) => show::run(letters, show.id).await?,
+        Task::Replay(replay) => return replay::run(letters, replay, channel).await,
+        Task::Purge(purge) => purge::run(letters, purge).await?,
+    }
+    Ok(Ended::Finished)
+}

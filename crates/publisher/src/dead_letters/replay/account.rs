@@ -1,0 +1,197 @@
+//! What became of the letters that were to be replayed.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use indicatif::HumanCount;
+use protocol::dead_letter::field;
+use redis_bus::dead_letters::{Replayed, StoredLetter};
+
+use crate::{
+    dead_letters::text::{escaped, name},
+    output::{say, tell},
+};
+
+/// The most letters that are named one by one in the end.
+const NAMED: u64 = 100;
+
+/// Whether it is done or only told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is done.
+    Real,
+    /// It is told what would be done.
+    Rehearsal,
+}
+
+/// Why a letter stays that could be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skipped {
+    /// It holds no message, or not all of one.
+    Unfit,
+    /// Its message has been processed.
+    Processed,
+    /// There is another letter for the same message, which was sent.
+    Repeated,
+}
+
+/// The account so far.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub manner: Manner,
+    /// Messages on their way again.
+    pub replayed: u64,
+    /// Letters that were there, and are no more.
+    pub gone: u64,
+    /// Letters whose messages nobody heard.
+    pub unheard: u64,
+    /// How many were skipped for each cause.
+    skipped: BTreeMap<String, u64>,
+    /// The letters that were skipped, as far as they are named.
+    named: Vec<String>,
+}
+
+impl Account {
+    pub(super) fn new(manner: Manner) -> Self {
+        Self {
+            manner,
+            replayed: 0,
+            gone: 0,
+            unheard: 0,
+            skipped: BTreeMap::new(),
+            named: Vec::new(),
+        }
+    }
+
+    /// How many letters are accounted for.
+    pub(super) fn done(&self) -> u64 {
+        self.replayed + self.gone + self.unheard + self.skipped()
+    }
+
+    fn skipped(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    /// An id that is no letter's, or no longer.
+    pub(super) fn add_missing(&mut self, id: &str) {
+        self.gone += 1;
+        tell(&format!("no letter {}", escaped(id)));
+    }
+
+    /// What Redis answered for a letter.
+    pub(super) fn add(&mut self, letter: &StoredLetter, replayed: Replayed) -> Result<()> {
+        match replayed {
+            Replayed::Sent => {
+                self.replayed += 1;
+                if self.manner == Manner::Rehearsal {
+                    say(&format!("would replay {}", name(letter)))?;
+                }
+            }
+            Replayed::Processed => self.skip(letter, Skipped::Processed)?,
+            Replayed::Gone => self.gone += 1,
+            Replayed::Unheard => self.unheard += 1,
+        }
+        Ok(())
+    }
+
+    /// A letter that is not sent.
+    pub(super) fn skip(&mut self, letter: &StoredLetter, skipped: Skipped) -> Result<()> {
+        let cause = match skipped {
+            Skipped::Unfit => format!("no message ({})", escaped(&letter.text(field::REASON))),
+            Skipped::Processed => "processed already".to_owned(),
+            Skipped::Repeated => "another letter has the same message".to_owned(),
+        };
+        match self.manner {
+            Manner::Rehearsal => say(&format!("would skip {}: {cause}", name(letter)))?,
+            Manner::Real if self.skipped() < NAMED => {
+                self.named
+                    .push(format!("skipped {}: {cause}", name(letter)));
+            }
+            Manner::Real => {}
+        }
+        *self.skipped.entry(cause).or_default() += 1;
+        Ok(())
+    }
+
+    /// The closing account.
+    pub(super) fn tell(&self) -> Result<()> {
+        for line in self.lines() {
+            say(&line)?;
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = self.named.clone();
+        if self.manner == Manner::Real && self.skipped() > NAMED {
+            let more = HumanCount(self.skipped() - NAMED);
+            lines.push(format!("and {more} more that were skipped"));
+        }
+        let causes = self.skipped.iter();
+        let causes = causes.map(|(cause, count)| format!("{cause}: {}", HumanCount(*count)));
+        let causes = causes.collect::<Vec<_>>().join(", ");
+        let causes = match causes.as_str() {
+            "" => String::new(),
+            causes => format!(" ({causes})"),
+        };
+        let [replayed, skipped, gone, unheard] =
+            [self.replayed, self.skipped(), self.gone, self.unheard].map(HumanCount);
+        let account =
+            format!("{replayed}, skipped {skipped}{causes}, gone {gone}, unheard {unheard}");
+        lines.push(match self.manner {
+            Manner::Real => format!("replayed {account}"),
+            Manner::Rehearsal => format!("nothing was changed; would have replayed {account}"),
+        });
+        if self.skipped() > 0 {
+            lines.push("what was skipped stays; `deadLetters purge` removes it".to_owned());
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(number: u64) -> StoredLetter {
+        let field = |name: &str, value: &'static str| (name.to_owned(), value.into());
+        StoredLetter {
+            entry: format!("{number}-0"),
+            fields: vec![field("message_id", "a"), field("reason", "not_json")],
+        }
+    }
+
+    #[test]
+    fn the_account_tells_every_letter_once_and_names_what_was_skipped() {
+        let mut account = Account::new(Manner::Real);
+        for replayed in [
+            Replayed::Sent,
+            Replayed::Sent,
+            Replayed::Processed,
+            Replayed::Gone,
+        ] {
+            account.add(&letter(1), replayed).unwrap();
+        }
+        account.skip(&letter(2), Skipped::Unfit).unwrap();
+        assert_eq!(account.done(), 5);
+        let expected = [
+            "skipped 1-0 (a): processed already",
+            "skipped 2-0 (a): no message (not_json)",
+            "replayed 2, skipped 2 (no message (not_json): 1, processed already: 1), gone 1, \
+             unheard 0",
+            "what was skipped stays; `deadLetters purge` removes it",
+        ];
+        assert_eq!(account.lines(), expected);
+    }
+
+    #[test]
+    fn of_many_that_were_skipped_some_are_named_and_all_counted() {
+        let mut account = Account::new(Manner::Real);
+        for number in 0..NAMED + 7 {
+            account.skip(&letter(number), Skipped::Repeated).unwrap();
+        }
+        let lines = account.lines();
+        assert_eq!(u64::try_from(lines.len()).unwrap(), NAMED + 3);
+        assert!(lines.contains(&"and 7 more that were skipped".to_owned()));
+    }
+}
