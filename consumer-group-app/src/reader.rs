@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::{
     consumer_group::ConsumerGroup, dead_letter_writer::Letter, delivery::Held, queue::MemoryQueue,
@@ -70,6 +70,10 @@ impl Reader {
     /// Reads until cancelled; what was asked for by then is waited for.
     async fn read(&mut self, cancelled: &CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        // Before there is any consumer to read for.
+        if let Err(cause) = self.reader.create_queue().await {
+            debug!(%cause, "cannot create the durable queue yet");
+        }
         while !cancelled.is_cancelled() {
             let room = self.room();
             if room == 0 {

@@ -95,6 +95,14 @@ impl QueueReader {
         }
     }
 
+    /// Creates the queue and its `StreamGroup` unless they exist, so that others see it is in use.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses; [`QueueReader::next`] does it then.
+    pub async fn create_queue(&self) -> Result<(), BusError> {
+        self.queue.create_group().await
+    }
+
     /// The next entries, `most` at the most; empty when none came within half a second. What another
     /// reader died with comes, too, with the number of times it was handed out.
     ///
