@@ -16,6 +16,10 @@ mod registration;
 mod process_message;
 mod process_message_errors;
 
+mod commit;
+mod commit_refused;
+mod commit_windows;
+
 mod bad_input;
 mod buffer;
 mod dead_letters;

@@ -1,6 +1,9 @@
 //! Publishing, and what stands in Redis.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use local_stack::{
@@ -19,6 +22,17 @@ const CHANNEL: &str = "messages:published";
 const CONSUMER_LIST: &str = "consumer:ids";
 const PROCESSED: &str = "messages:processed";
 const FAILED: &str = "messages:failed";
+
+const QUEUE: &str = "{messages:processed}:queue";
+const STREAM_GROUP: &str = "consumer-group";
+
+/// Sets the idle time of all pending entries, each staying with its reader, and counts them.
+const AGE_PENDING: &str = "
+    local pending = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 100000)
+    for _, entry in ipairs(pending) do
+        redis.call('XCLAIM', KEYS[1], ARGV[1], entry[2], 0, entry[1], 'IDLE', 3600000, 'JUSTID')
+    end
+    return #pending";
 
 /// How long Redis may take for an answer; longer than any test freezes it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -214,6 +228,33 @@ impl Bus {
         self.wait_for(FAILED, count).await
     }
 
+    /// How many messages are in the durable queue.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn queue_length(&self) -> Result<usize> {
+        self.command(&["XLEN", QUEUE]).await
+    }
+
+    /// How many of them are handed out.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached, or nobody ever read the queue.
+    pub async fn pending(&self) -> Result<usize> {
+        let summary: (usize, redis::Value, redis::Value, redis::Value) =
+            self.command(&["XPENDING", QUEUE, STREAM_GROUP]).await?;
+        Ok(summary.0)
+    }
+
+    /// Makes all that is handed out look as if nobody had kept it alive for an hour.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached.
+    pub async fn age_pending(&self) -> Result<usize> {
+        self.command(&["EVAL", AGE_PENDING, "1", QUEUE, STREAM_GROUP])
+            .await
+    }
+
     /// The list of registered consumers.
     ///
     /// # Errors
@@ -255,6 +296,16 @@ pub fn ids(entries: &[Entry]) -> Result<Vec<String>> {
         .iter()
         .map(|entry| entry.text("message_id"))
         .collect()
+}
+
+/// The message ids that more than one of the entries has.
+///
+/// # Errors
+/// When an entry has none.
+pub fn repeated(entries: &[Entry]) -> Result<Vec<String>> {
+    let mut seen = BTreeSet::new();
+    let ids = ids(entries)?.into_iter();
+    Ok(ids.filter(|id| !seen.insert(id.clone())).collect())
 }
 
 /// A field that holds JSON.

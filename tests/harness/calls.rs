@@ -66,6 +66,14 @@ pub async fn get(service: &Service, path: &str) -> Result<Answer> {
     send(client().get(service.url(path))).await
 }
 
+/// `GET` of a URL.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn get_from(url: &str) -> Result<Answer> {
+    send(client().get(url)).await
+}
+
 /// `POST` of JSON.
 ///
 /// # Errors
@@ -80,6 +88,15 @@ pub async fn post(service: &Service, path: &str, body: &Value) -> Result<Answer>
 /// When there is no answer.
 pub async fn post_to(url: &str, body: &Value) -> Result<Answer> {
     send(client().post(url).json(body)).await
+}
+
+/// `POST` of any body as JSON to a URL.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn pass_on(url: &str, body: Vec<u8>) -> Result<Answer> {
+    let request = client().post(url).body(body);
+    send(request.header(CONTENT_TYPE, "application/json")).await
 }
 
 /// `POST` of any body with any content type, or none.

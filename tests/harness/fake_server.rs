@@ -14,6 +14,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::calls::pass_on;
+
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -30,6 +32,10 @@ pub struct Request {
 pub enum Reply {
     /// A proper answer: status, further header lines, body.
     Answer(u16, Vec<String>, String),
+    /// The answer of the server at this URL, which is asked the same.
+    Relayed(String),
+    /// None, although the server at this URL was asked the same and has answered: the connection ends.
+    Swallowed(String),
     /// None, on a connection that stays open.
     Silence,
     /// The start of an answer, then the end of the connection.
@@ -144,15 +150,25 @@ async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> i
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
         let reply = replies(&request);
+        let body = request.body.clone();
         lock(seen).requests.push(request);
         match reply {
             Reply::Answer(status, headers, body) => {
                 let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-                let answer = format!(
-                    "HTTP/1.1 {status} So\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                stream.write_all(answer.as_bytes()).await?;
+                stream
+                    .write_all(answer(status, &headers, &body).as_bytes())
+                    .await?;
+            }
+            Reply::Relayed(url) => {
+                let relayed = pass_on(&url, body).await.map_err(io::Error::other)?;
+                let text = relayed.body.to_string();
+                stream
+                    .write_all(answer(relayed.status, "", &text).as_bytes())
+                    .await?;
+            }
+            Reply::Swallowed(url) => {
+                pass_on(&url, body).await.map_err(io::Error::other)?;
+                return stream.shutdown().await;
             }
             Reply::Silence => std::future::pending().await,
             Reply::HalfAnAnswer => {
@@ -170,6 +186,13 @@ async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> i
         }
     }
     Ok(())
+}
+
+fn answer(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} So\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The next request; `None` at the end of the connection.

@@ -9,6 +9,8 @@
 //! | [`bus`] | [`Bus`]: publishing, and what stands in Redis |
 //! | [`ledger`] | [`Ledger`]: what was published, and whether all of it arrived |
 //! | [`cable`] | [`Cable`]: between a service and the rest, to be cut |
+//! | [`replicas`] | [`Replicas`]: groups side by side on one durable queue |
+//! | [`status`] | `GET /status`, and [`Auditor`]: whether it adds up whenever one looks |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
@@ -19,7 +21,9 @@ pub mod calls;
 pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
+pub mod replicas;
 pub mod services;
+pub mod status;
 
 pub use bus::{Bus, Entry};
 pub use cable::Cable;
@@ -29,4 +33,6 @@ pub use ledger::Ledger;
 pub use local_stack::{
     Fault, FaultProxy, PrivateRedis, Service, Signal, Stack, StackOptions, wait_until,
 };
+pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;
+pub use status::Auditor;
