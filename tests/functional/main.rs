@@ -36,6 +36,8 @@ mod refusals;
 mod retry;
 mod throughput;
 
+mod durable_letters;
+
 mod conservation;
 mod self_healing;
 mod shutdown;

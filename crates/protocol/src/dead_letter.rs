@@ -110,6 +110,7 @@ pub struct DeadLetter {
     message_id: Option<MessageId>,
     payload: Bytes,
     payload_bytes: usize,
+    payload_hash: u64,
     reason: DeadLetterReason,
     attempts: u32,
     last_error: String,
@@ -124,6 +125,7 @@ impl DeadLetter {
             message_id: Some(message.id().clone()),
             payload: message.body().clone(),
             payload_bytes: message.body().len(),
+            payload_hash: 0,
             reason,
             attempts,
             last_error: cut(error, KEPT_ERROR_BYTES),
@@ -139,6 +141,7 @@ impl DeadLetter {
             // Copied: a slice would keep all of a large payload in memory.
             payload: Bytes::copy_from_slice(&payload[..payload.len().min(KEPT_UNFIT_BYTES)]),
             payload_bytes: payload.len(),
+            payload_hash: hash(payload),
             reason: DeadLetterReason::from(error),
             attempts: 0,
             last_error: cut(&error.to_string(), KEPT_ERROR_BYTES),
@@ -168,6 +171,14 @@ impl DeadLetter {
     #[must_use]
     pub fn payload(&self) -> &Bytes {
         &self.payload
+    }
+
+    /// What tells apart payloads that are no messages: the start, the length and a hash of the whole.
+    #[must_use]
+    pub fn unfit_identity(&self) -> Vec<u8> {
+        let length = self.payload_bytes.to_be_bytes();
+        let hash = self.payload_hash.to_be_bytes();
+        [&self.payload[..], &length, &hash].concat()
     }
 
     /// How much memory its payload takes, in bytes.
@@ -201,6 +212,14 @@ impl DeadLetter {
     }
 }
 
+/// FNV-1a of 64 bits (<https://www.rfc-editor.org/rfc/rfc9923>): the same in every build, because
+/// replicas compare by it.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// The start of `text`, at most `bytes` long, ending between characters.
 fn cut(text: &str, bytes: usize) -> String {
     text[..text.floor_char_boundary(bytes)].to_owned()
@@ -224,6 +243,20 @@ mod tests {
         assert_eq!(field(&letter, "payload_bytes").unwrap(), "5000");
         assert_eq!(field(&letter, "reason").unwrap(), "not_json");
         assert_eq!(field(&letter, "message_id"), None);
+    }
+
+    #[test]
+    fn unfit_payloads_are_told_apart_beyond_what_is_kept_of_them() {
+        let identity = |end: &str| {
+            let payload = Bytes::from(format!("{}{end}", "x".repeat(KEPT_UNFIT_BYTES)));
+            let error = Message::parse(payload.clone()).unwrap_err();
+            DeadLetter::unfit(&payload, &error).unfit_identity()
+        };
+        assert_eq!(identity("a"), identity("a"));
+        assert_ne!(identity("a"), identity("b"));
+        assert_ne!(identity("a"), identity("aa"));
+        // The test vector of the algorithm's authors.
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl FailedStream {
     fn identity(&self, letter: &DeadLetter) -> Vec<u8> {
         match (letter.message_id(), &self.queue) {
             (Some(id), _) => id.as_str().as_bytes().to_vec(),
-            (None, Some(_)) => [&[UNFIT], &letter.payload()[..]].concat(),
+            (None, Some(_)) => [&[UNFIT], &letter.unfit_identity()[..]].concat(),
             (None, None) => Vec::new(),
         }
     }

@@ -6,7 +6,7 @@
 -- KEYS[5] = queue, KEYS[6] = account
 -- ARGV = window in seconds, StreamGroup, number of letters, and for each: its identity, queue entry or
 --        '', number of field arguments, these. The identity is the message's id; for what is no message
---        a byte that no id has, then the payload; '' for a letter that is always written.
+--        a byte that no id has, then what tells the payload apart; '' for a letter that is always written.
 -- Answers a list: 'buried', 'processed', 'duplicate', or 'gone' when its queue entry is.
 local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
 local group, count = ARGV[2], tonumber(ARGV[3])

@@ -1,0 +1,157 @@
+//! What comes to the durable queue and is fit for no consumer.
+
+use anyhow::Result;
+use harness::{
+    Bus, FakeConsumer, PATIENCE, ReplicaOptions, Replicas, Reply,
+    services::{self, durable_group, redis},
+    status::wait_for_status,
+    wait_until,
+};
+use serde_json::json;
+
+const QUEUE: &str = "{messages:processed}:queue";
+
+async fn two_replicas() -> Result<Replicas> {
+    Replicas::start(ReplicaOptions {
+        consumers: 1,
+        ..ReplicaOptions::default()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_one_dead_letter_however_many_replicas_hear_it() -> Result<()> {
+    let replicas = two_replicas().await?;
+    let (bus, auditor) = (replicas.bus(), replicas.audit());
+    let payloads: [&[u8]; 5] = [
+        b"",
+        b"not json",
+        b"\xfe\xff\0",
+        b"{\"message_id\":7}",
+        b"[]",
+    ];
+    for payload in payloads {
+        assert_eq!(bus.publish(payload).await?, 2);
+    }
+    let expected = json!({ "received": 10, "dead_lettered": 5, "duplicate": 5 });
+    wait_for_status(&replicas.groups[0], &expected).await?;
+    let failed = bus.failed().await?;
+    let mut letters = Vec::new();
+    for entry in &failed {
+        letters.push(entry.bytes("payload")?);
+    }
+    letters.sort_unstable();
+    let mut published = payloads.to_vec();
+    published.sort_unstable();
+    assert_eq!(letters, published);
+    auditor.looks()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_message_and_differs_only_near_its_end_is_a_dead_letter_each() -> Result<()> {
+    let replicas = two_replicas().await?;
+    let bus = replicas.bus();
+    let start = "x".repeat(5000);
+    let payloads = ["a", "b", "ccc"].map(|end| format!("{start}{end}"));
+    for payload in &payloads {
+        assert_eq!(bus.publish(payload).await?, 2);
+    }
+    let expected = json!({ "received": 6, "dead_lettered": 3, "duplicate": 3 });
+    wait_for_status(&replicas.groups[0], &expected).await?;
+    assert_eq!(bus.failed().await?.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_stranger_put_into_the_queue_is_a_dead_letter_or_a_message() -> Result<()> {
+    let replicas = two_replicas().await?;
+    let bus = replicas.bus();
+    let strange = [
+        ["foo", "bar"],
+        ["message", "not json"],
+        ["message", r#"{"message_id":""}"#],
+        ["message", ""],
+    ];
+    for [field, value] in strange {
+        bus.command::<String>(&["XADD", QUEUE, "*", field, value])
+            .await?;
+    }
+    let fit = ["XADD", QUEUE, "*", "message", r#"{"message_id":"fit"}"#];
+    bus.command::<String>(&fit).await?;
+    wait_until("all of it to leave the queue", PATIENCE, async || {
+        Ok(bus.queue_length().await? == 0 && bus.finished().await? == 5)
+    })
+    .await?;
+    let processed = bus.processed().await?;
+    assert_eq!(harness::bus::ids(&processed)?, ["fit"]);
+    let mut reasons = Vec::new();
+    for entry in bus.failed().await? {
+        reasons.push(entry.text("reason")?);
+    }
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        ["bad_message_id", "not_json", "not_json", "not_json"]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_two_groups_died_with_is_a_dead_letter_after_the_deliveries_allowed() -> Result<()> {
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let args = ["--maxDeliveries", "2", "--attemptTimeoutMs", "60000"];
+    for died in 0..2 {
+        let mut group = durable_group(&redis, &args).await?;
+        let stuck = FakeConsumer::start(Reply::Silence).await?;
+        stuck.register_with(&group).await?;
+        if died == 0 {
+            bus.publish_id("m").await?;
+        }
+        wait_until("the message to be under way", PATIENCE, async || {
+            Ok(stuck.received()?.len() == 1)
+        })
+        .await?;
+        group.kill().await?;
+        assert_eq!(bus.age_pending().await?, 1);
+        bus.command::<u64>(&["DEL", "consumer:ids"]).await?;
+    }
+    let group = durable_group(&redis, &args).await?;
+    let well = FakeConsumer::join(&group, Reply::status(200)).await?;
+    let failed = bus.wait_for_failed(1).await?;
+    assert_eq!(failed[0].text("reason")?, "deliveries_exhausted");
+    assert_eq!(failed[0].text("message_id")?, "m");
+    wait_for_status(&group, &json!({ "dead_lettered": 1, "in_flight": 0 })).await?;
+    assert!(well.received()?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_buffer_is_told_by_one_replica_and_the_message_is_one_dead_letter() -> Result<()> {
+    let replicas = Replicas::start(ReplicaOptions {
+        consumers: 0,
+        group_args: &["--maxBufferedMessages", "10"],
+        ..ReplicaOptions::default()
+    })
+    .await?;
+    let bus = replicas.bus();
+    // Redis takes nothing for the queue, so the buffers fill.
+    bus.command::<()>(&["SET", QUEUE, "text"]).await?;
+    let ids: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    bus.wait_for_failed(20).await?;
+    bus.command::<u64>(&["DEL", QUEUE]).await?;
+    let expected = json!({
+        "received": 60, "dead_lettered": 20, "duplicate": 30, "queued": 10, "buffered": 0,
+    });
+    for group in &replicas.groups {
+        wait_for_status(group, &expected).await?;
+    }
+    let _consumer = services::consumer(&replicas.redis, &replicas.groups[0], &[]).await?;
+    assert_eq!(bus.wait_for_processed(10).await?.len(), 10);
+    let failed = bus.failed().await?;
+    assert!(harness::bus::repeated(&failed)?.is_empty());
+    assert_eq!(failed.len(), 20);
+    Ok(())
+}
