@@ -31,12 +31,18 @@ mod late_answers;
 mod network_consumer;
 mod network_redis;
 mod original_contract;
+mod publish_api;
 mod publisher;
 mod refusals;
 mod retry;
+mod server_warnings;
+mod status;
 mod throughput;
 
+mod durable_kills;
 mod durable_letters;
+mod durable_queue;
+mod durable_redis;
 
 mod conservation;
 mod self_healing;
