@@ -3,7 +3,7 @@
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, Ledger, PATIENCE, Reply, Signal, Stack, StackOptions,
-    services::{group, redis},
+    services::{durable_group, group, redis},
     wait_until,
 };
 
@@ -122,6 +122,47 @@ async fn what_cannot_be_saved_for_lack_of_redis_is_told_by_the_exit_code() -> Re
     let (mut group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     bus.publish_id("m").await?;
     group.wait_for_log(r#""queued":1"#, PATIENCE).await?;
+    redis.kill().await?;
+    assert_eq!(group.terminate(PATIENCE).await?.code(), Some(1));
+    let log = group.logs().join("\n");
+    assert!(log.contains("1 messages could not be saved"), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_never_came_to_the_durable_queue_is_in_the_dead_letters() -> Result<()> {
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let args = ["--shutdownGraceSeconds", "1"];
+    let mut group = durable_group(&redis, &args).await?;
+    // Redis takes nothing for the queue.
+    let queue = "{messages:processed}:queue";
+    bus.command::<()>(&["SET", queue, "text"]).await?;
+    let mut ledger = Ledger::default();
+    ledger.publish(&bus, 500).await;
+    group
+        .wait_for_log("cannot bring messages to the durable queue", PATIENCE)
+        .await?;
+    assert_eq!(group.terminate(PATIENCE).await?.code(), Some(0));
+    let account = ledger.wait_until_settled(&bus).await?;
+    assert_eq!(account.failed.len(), 500);
+    assert_eq!(bus.failed().await?.len(), 500, "each once");
+    expect_reason_shutdown(&bus).await
+}
+
+#[tokio::test]
+async fn what_never_came_to_the_durable_queue_for_lack_of_redis_is_told_by_the_exit_code()
+-> Result<()> {
+    let mut redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let args = ["--shutdownGraceSeconds", "1"];
+    let mut group = durable_group(&redis, &args).await?;
+    let queue = "{messages:processed}:queue";
+    bus.command::<()>(&["SET", queue, "text"]).await?;
+    bus.publish_id("m").await?;
+    group
+        .wait_for_log("cannot bring messages to the durable queue", PATIENCE)
+        .await?;
     redis.kill().await?;
     assert_eq!(group.terminate(PATIENCE).await?.code(), Some(1));
     let log = group.logs().join("\n");

@@ -53,13 +53,14 @@ impl Running {
         self.stages.following.cancel();
         self.stages.serving.cancel();
         self.group.close();
-        // Without a durable queue the two are one.
-        let unsaved = match self.durable {
-            Some(_) => self.intake.account().unfinished(),
-            None => self.queue.account().unfinished(),
-        };
-        if saved.is_err() || unsaved > 0 {
+        // What a replica was handed from the durable queue is safe there; what it heard may not be. Without
+        // a durable queue the two are one.
+        let unsaved = self.intake.account().unfinished();
+        if unsaved > 0 {
             bail!("{unsaved} messages could not be saved: Redis did not take them in time");
+        }
+        if saved.is_err() {
+            bail!("Redis could not be told in time what is finished; others deliver that again");
         }
         self.supervisor.wait().await;
         let Account {
@@ -77,26 +78,32 @@ impl Running {
     }
 
     /// Writes what is back in the queue, and all that waits to be written, to the dead letters; or, with
-    /// the durable queue, gives it back to that.
+    /// the durable queue, gives it back to that, and writes what never came there.
     async fn save_rest(&mut self) {
         let Some(mut durable) = self.durable.take() else {
-            for delivery in self.queue.take(usize::MAX) {
-                let letter = Letter::of(delivery, DeadLetterReason::Shutdown);
-                if self.letters.send(letter).await.is_err() {
-                    error!("the dead letter writer ended too early");
-                    return;
-                }
-            }
+            self.give_up(&self.queue).await;
             self.stages.writing.cancel();
             end_of(&mut self.writer).await;
             return;
         };
         end_of(&mut durable.enqueuer).await;
         end_of(&mut durable.reader).await;
+        self.give_up(&self.intake).await;
         self.stages.writing.cancel();
         end_of(&mut self.writer).await;
         end_of(&mut durable.settler).await;
         durable.leave(self.queue.take(usize::MAX)).await;
+    }
+
+    /// Sends all that waits in a queue to the dead letters.
+    async fn give_up(&self, queue: &MemoryQueue) {
+        for delivery in queue.take(usize::MAX) {
+            let letter = Letter::of(delivery, DeadLetterReason::Shutdown);
+            if self.letters.send(letter).await.is_err() {
+                error!("the dead letter writer ended too early");
+                return;
+            }
+        }
     }
 }
 
