@@ -78,6 +78,9 @@ impl Durable {
                 "giving back what was not delivered"
             );
         }
+        // First, so that they are not kept alive any more: that would make others wait again.
+        rest.into_iter()
+            .for_each(|delivery| delivery.finish(Ending::Elsewhere));
         let left = async {
             self.queue
                 .give_back(&self.reader_name, &entries, Duration::ZERO)
@@ -91,7 +94,5 @@ impl Durable {
                 "cannot give back to the durable queue; others take it over in time"
             );
         }
-        rest.into_iter()
-            .for_each(|delivery| delivery.finish(Ending::Elsewhere));
     }
 }
