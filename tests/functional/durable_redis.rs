@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use harness::{
-    Bus, Ledger, PATIENCE, ReplicaOptions, Replicas,
+    Bus, Ledger, PATIENCE, ReplicaOptions, Replicas, SlowLine,
+    calls::post,
     replicas::{wait_until_each_ended_once, wait_until_each_is_processed_once},
-    services::wait_for_members,
+    services::{self, wait_for_members},
     wait_until,
 };
+use serde_json::json;
 
 const QUEUE: &str = "{messages:processed}:queue";
 
@@ -219,4 +221,30 @@ async fn killed_connections_lose_nothing_and_repeat_nothing() -> Result<()> {
     let ((), cut) = tokio::join!(ledger.publish_steadily(&bus, 1500, 500), cut);
     cut?;
     wait_until_each_is_processed_once(&bus, &ledger).await
+}
+
+#[tokio::test]
+async fn large_messages_are_delivered_over_a_slow_line_to_redis() -> Result<()> {
+    let redis = services::redis().await?;
+    let bus = Bus::of(&redis);
+    // All of them at once take longer than Redis is given for an answer.
+    let line = SlowLine::to(redis.port(), 3_000_000).await?;
+    let url = format!("redis://127.0.0.1:{}", line.port());
+    let quick = services::durable_group(&redis, &[]).await?;
+    let fill = "x".repeat(1_000_000);
+    for number in 0..10 {
+        let message = json!({ "message_id": number.to_string(), "fill": fill });
+        assert_eq!(post(&quick, "/messages", &message).await?.status, 202);
+    }
+    drop(quick);
+    let slow = services::durable_group(&redis, &["--redisUrl", &url]).await?;
+    let consumer = services::consumer(&redis, &slow, &[]).await?;
+    slow.wait_for_log("cannot read the durable queue", PATIENCE)
+        .await?;
+    assert!(bus.age_pending().await? > 1);
+    let entries = bus.wait_for_processed(10).await?;
+    assert_eq!(harness::bus::repeated(&entries)?, Vec::<String>::new());
+    assert!(bus.failed().await?.is_empty());
+    drop(consumer);
+    Ok(())
 }

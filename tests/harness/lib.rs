@@ -11,6 +11,7 @@
 //! | [`cable`] | [`Cable`]: between a service and the rest, to be cut |
 //! | [`replicas`] | [`Replicas`]: groups side by side on one durable queue |
 //! | [`status`] | `GET /status`, and [`Auditor`]: whether it adds up whenever one looks |
+//! | [`slow_line`] | [`SlowLine`]: a line to a server that carries little |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
@@ -23,6 +24,7 @@ pub mod fake_server;
 pub mod ledger;
 pub mod replicas;
 pub mod services;
+pub mod slow_line;
 pub mod status;
 
 pub use bus::{Bus, Entry};
@@ -35,4 +37,5 @@ pub use local_stack::{
 };
 pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;
+pub use slow_line::SlowLine;
 pub use status::Auditor;

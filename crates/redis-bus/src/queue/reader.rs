@@ -23,7 +23,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(3);
 /// How often entries to take over are looked for.
 const RECLAIM_EVERY: Duration = Duration::from_secs(1);
 
-/// The most entries of one read, so that large messages do not come all at once.
+/// The most entries of one read, so that large messages do not come all at once. After a read that
+/// failed, maybe for taking too long on a slow network, it is one, and one more with each that succeeds.
 const MOST: usize = 128;
 
 /// How long a reader with nothing pending is silent before it is deleted, and how often that is done.
@@ -49,6 +50,7 @@ pub struct QueueReader {
     name: String,
     holding: Holding,
     connection: Option<Opened>,
+    most: usize,
     cursor: String,
     reclaim_at: Instant,
 }
@@ -74,6 +76,7 @@ impl QueueReader {
             name,
             holding: Holding::default(),
             connection: None,
+            most: MOST,
             cursor: "0-0".to_owned(),
             reclaim_at: Instant::now(),
         }
@@ -113,19 +116,20 @@ impl QueueReader {
     /// Entries may have been handed out by Redis already; they come again, to this reader or to another,
     /// once they have been idle for long enough.
     pub async fn next(&mut self, most: usize) -> Result<Vec<(QueueEntry, Receipt)>, BusError> {
-        let most = most.min(MOST);
+        let most = most.min(self.most);
         let read = match self.reclaim(most).await {
             Ok(entries) if entries.is_empty() => self.read(most).await,
             reclaimed => reclaimed,
         };
         match read {
-            Ok(entries) => Ok(entries
-                .into_iter()
-                .filter_map(|entry| {
+            Ok(entries) => {
+                self.most = (self.most + 1).min(MOST);
+                let taken = entries.into_iter().filter_map(|entry| {
                     let receipt = self.holding.take(entry.id.clone())?;
                     Some((entry, receipt))
-                })
-                .collect()),
+                });
+                Ok(taken.collect())
+            }
             // The queue is new, or was deleted.
             Err(cause) if matches!(cause.code(), Some("NOGROUP" | "UNBLOCKED")) => {
                 self.queue.create_group().await?;
@@ -134,6 +138,7 @@ impl QueueReader {
             Err(cause) => {
                 // An answer that comes too late must not be taken for that to the next command.
                 self.connection = None;
+                self.most = 1;
                 Err(cause)
             }
         }
