@@ -4,6 +4,7 @@ use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, Reply, bus,
     services::{group, redis, wait_for_account},
+    status::wait_for_status,
 };
 use serde_json::json;
 
@@ -123,5 +124,22 @@ async fn dead_letters_wait_for_redis_and_are_all_written_when_it_is_back() -> Re
     payloads.sort_unstable();
     let expected: Vec<_> = (0..10).map(|number| format!("bad {number}")).collect();
     assert_eq!(payloads, expected, "each once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_window_a_message_that_fails_again_is_a_dead_letter_again() -> Result<()> {
+    for (window, letters) in [("0", 3), ("600", 1)] {
+        let redis = redis().await?;
+        let args = ["--dedupWindowSeconds", window];
+        let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
+        let _consumer = FakeConsumer::join(&group, Reply::status(422)).await?;
+        for _ in 0..3 {
+            bus.publish_id("m").await?;
+        }
+        let expected = json!({ "dead_lettered": letters, "duplicate": 3 - letters });
+        wait_for_status(&group, &expected).await?;
+        assert_eq!(bus.failed().await?.len(), letters);
+    }
     Ok(())
 }

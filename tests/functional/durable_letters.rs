@@ -1,9 +1,11 @@
 //! What comes to the durable queue and is fit for no consumer.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, ReplicaOptions, Replicas, Reply,
-    services::{self, durable_group, redis},
+    services::{self, durable_group, redis, wait_until_joined},
     status::wait_for_status,
     wait_until,
 };
@@ -153,5 +155,41 @@ async fn a_full_buffer_is_told_by_one_replica_and_the_message_is_one_dead_letter
     let failed = bus.failed().await?;
     assert!(harness::bus::repeated(&failed)?.is_empty());
     assert_eq!(failed.len(), 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dead_letters_that_redis_refuses_are_each_written_once_when_it_does_not() -> Result<()> {
+    let replicas = Replicas::start(ReplicaOptions {
+        consumers: 0,
+        group_args: &["--maxAttempts", "1"],
+        ..ReplicaOptions::default()
+    })
+    .await?;
+    let (bus, auditor) = (replicas.bus(), replicas.audit());
+    bus.command::<()>(&["SET", "messages:failed", "text"])
+        .await?;
+    let failing = FakeConsumer::join(&replicas.groups[0], Reply::status(422)).await?;
+    wait_until_joined(&replicas.groups[1], &failing.id()).await?;
+    let ids: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    bus.publish("garbage").await?;
+    for group in &replicas.groups {
+        let text = "cannot write dead letters";
+        let line = group.wait_for_log(text, PATIENCE).await?;
+        assert!(line.contains("WRONGTYPE"), "{line}");
+    }
+    bus.command::<u64>(&["DEL", "messages:failed"]).await?;
+    let expected = json!({ "received": 102, "dead_lettered": 51, "duplicate": 51, "in_flight": 0 });
+    wait_for_status(&replicas.groups[0], &expected).await?;
+    let payloads: Result<BTreeSet<_>> = bus
+        .failed()
+        .await?
+        .iter()
+        .map(|entry| entry.text("payload"))
+        .collect();
+    assert_eq!(bus.failed().await?.len(), 51);
+    assert_eq!(payloads?.len(), 51);
+    auditor.looks()?;
     Ok(())
 }

@@ -88,20 +88,31 @@ async fn a_redis_that_is_emptied_under_load_heals_and_nothing_ends_twice() -> Re
     flushed?;
     bus.command::<()>(&["FLUSHALL"]).await?;
     wait_until_healed(&replicas, &mut ledger).await?;
-    let mut ids = (0..500).map(|number| format!("after {number}"));
-    bus.publish_ids(&ids.by_ref().collect::<Vec<_>>()).await?;
-    wait_until(
-        "what came afterwards to be processed",
-        PATIENCE,
-        async || {
-            let processed = harness::bus::ids(&bus.processed().await?)?;
-            Ok(processed
-                .iter()
-                .filter(|id| id.starts_with("after"))
-                .count()
-                >= 500)
-        },
-    )
+    let ids: Vec<_> = (0..500).map(|number| format!("after {number}")).collect();
+    bus.publish_ids(&ids).await?;
+    expect_after(&bus).await
+}
+
+#[tokio::test]
+async fn a_redis_that_lost_everything_is_used_anew() -> Result<()> {
+    let mut replicas = replicas(&[]).await?;
+    let (bus, mut ledger) = (replicas.bus(), Ledger::default());
+    Ledger::default().publish(&bus, 500).await;
+    replicas.redis.kill().await?;
+    replicas.redis.start_again().await?;
+    wait_until_healed(&replicas, &mut ledger).await?;
+    let ids: Vec<_> = (0..500).map(|number| format!("after {number}")).collect();
+    assert_eq!(bus.publish_ids(&ids).await?.len(), 500);
+    expect_after(&bus).await
+}
+
+/// Waits for the 500 messages whose ids start with "after", and checks that nothing is there twice.
+async fn expect_after(bus: &Bus) -> Result<()> {
+    wait_until("what came afterwards", PATIENCE, async || {
+        let processed = harness::bus::ids(&bus.processed().await?)?;
+        let is_new = |id: &&String| id.starts_with("after");
+        Ok(processed.iter().filter(is_new).count() >= 500)
+    })
     .await?;
     let processed = bus.processed().await?;
     assert_eq!(harness::bus::repeated(&processed)?, Vec::<String>::new());
@@ -204,7 +215,7 @@ async fn a_redis_out_of_memory_holds_messages_up_and_loses_none() -> Result<()> 
 #[tokio::test]
 async fn killed_connections_lose_nothing_and_repeat_nothing() -> Result<()> {
     let replicas = replicas(&[]).await?;
-    let bus: Bus = replicas.bus();
+    let bus = replicas.bus();
     let mut ledger = Ledger::default();
     let cut = async {
         for count in [200, 500, 800] {

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, PATIENCE, Service,
-    calls::{Answer, post, post_raw},
+    Bus, PATIENCE, ReplicaOptions, Replicas, Service,
+    calls::{Answer, post, post_raw, post_to},
     services::{self, durable_group, group, redis},
     status::wait_for_status,
     wait_until,
@@ -214,4 +214,34 @@ async fn what_redis_refuses_is_not_taken_and_not_known_afterwards() -> Result<()
     }
     assert_eq!(post(&group, "/messages", &message).await?, taken(1, 0));
     wait_for_status(&group, &json!({ "received": 1, "queued": 1 })).await
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_the_replica_and_is_taken_once_by_all() -> Result<()> {
+    let mut replicas = Replicas::start(ReplicaOptions::default()).await?;
+    let bus = replicas.bus();
+    let urls = replicas.groups.iter().map(|group| group.url("/messages"));
+    let urls: Vec<_> = urls.collect();
+    // Every message is posted to both replicas at once; one of them is killed half way through.
+    let (mut acknowledged, mut created) = (Vec::new(), 0);
+    for number in 0..600 {
+        let message = json!({ "message_id": format!("{number:03}") });
+        if number == 300 {
+            replicas.groups[0].kill().await?;
+        }
+        let (one, two) = tokio::join!(post_to(&urls[0], &message), post_to(&urls[1], &message));
+        assert_eq!(one.is_ok(), number < 300);
+        for answer in [one, two].into_iter().flatten() {
+            assert_eq!(answer.status, 202, "{answer:?}");
+            created += answer.body["created"].as_u64().unwrap_or_default();
+        }
+        acknowledged.push(format!("{number:03}"));
+    }
+    assert_eq!(created, 600);
+    // What the dead one had in hand need not be waited for.
+    bus.age_pending().await?;
+    let mut processed = harness::bus::ids(&bus.wait_for_processed(600).await?)?;
+    processed.sort_unstable();
+    assert_eq!(processed, acknowledged);
+    Ok(())
 }
