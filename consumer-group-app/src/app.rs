@@ -25,7 +25,6 @@ pub(crate) struct App {
 impl App {
     /// Checks the settings and binds the REST API's address.
     pub(crate) async fn bind(settings: Settings) -> anyhow::Result<Self> {
-        settings.check()?;
         let endpoint = Endpoint::new(&settings.redis)?;
         let listener = settings.rest_api.bind().await?;
         Ok(Self {

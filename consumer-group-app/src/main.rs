@@ -33,11 +33,11 @@ mod throughput;
 use std::process::ExitCode;
 
 use app::App;
-use service_kit::{program, settings::Loaded};
+use service_kit::program;
 use settings::{PROGRAM, Settings};
 
 fn main() -> ExitCode {
-    program::start(&PROGRAM, Loaded::read, async |settings: Settings| {
+    program::start(&PROGRAM, Settings::read, async |settings| {
         App::bind(settings).await?.run().await
     })
 }

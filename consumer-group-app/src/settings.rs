@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::ensure;
 use redis_bus::RedisSettings;
 use serde::Deserialize;
-use service_kit::{http_server::Address, shutdown::ServiceSettings};
+use service_kit::{
+    http_server::Address,
+    settings::{Loaded, SettingsError},
+    shutdown::ServiceSettings,
+};
 
 pub(crate) use list::PROGRAM;
 
@@ -29,15 +32,19 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Checks what no setting alone can say.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let is_durable = self.delivery.queue == QueueKind::Stream;
-        ensure!(
-            !is_durable || !self.retention.dedup_window().is_zero(),
-            "--queue stream needs de-duplication, because every replica of the group hears every \
-             message: set --dedupWindowSeconds (retention.dedup_window_seconds) to 1 or more"
-        );
-        Ok(())
+    /// The settings of the group, if they go together.
+    pub(crate) fn read(loaded: &Loaded) -> Result<Self, SettingsError> {
+        let settings: Self = loaded.read()?;
+        let is_durable = settings.delivery.queue == QueueKind::Stream;
+        if is_durable && settings.retention.dedup_window().is_zero() {
+            return Err(SettingsError::BadValue(
+                "--queue stream (delivery.queue) needs de-duplication, because every replica of the \
+                 group hears every message: set --dedupWindowSeconds (retention.dedup_window_seconds) \
+                 to 1 or more"
+                    .to_owned(),
+            ));
+        }
+        Ok(settings)
     }
 }
 
