@@ -129,6 +129,9 @@ impl Role for Outbox {
         let mut has_left = pin!(left.cancelled());
         let mut under_way = FuturesUnordered::new();
         loop {
+            if self.waiting.is_closed() && under_way.is_empty() {
+                return;
+            }
             let has_room = self.limit.allows(under_way.len());
             tokio::select! {
                 biased;
@@ -150,7 +153,6 @@ impl Role for Outbox {
                 () = sleep(POOL_IDLE_TIMEOUT), if !self.idle.is_empty() && under_way.is_empty() => {
                     self.idle.clear();
                 }
-                else => return,
             }
         }
     }

@@ -141,6 +141,21 @@ async fn consumers_are_active_or_ejected_or_draining() -> Result<()> {
 }
 
 #[tokio::test]
+async fn consumers_that_left_are_told_of_no_longer_once_they_are_done() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, "memory", &[]).await?, Bus::of(&redis));
+    let mut leaving = services::consumer(&redis, &group, &[]).await?;
+    let mut dying = services::consumer(&redis, &group, &[]).await?;
+    let ids: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    bus.wait_for_processed(100).await?;
+    leaving.terminate(PATIENCE).await?;
+    dying.kill().await?;
+    calls::unregister(&group, &services::id_of(&dying)?).await?;
+    wait_for_status(&group, &json!({ "consumers": [] })).await
+}
+
+#[tokio::test]
 async fn a_subscription_that_was_interrupted_is_counted() -> Result<()> {
     let redis = redis().await?;
     let (group, bus) = (group(&redis, "memory", &[]).await?, Bus::of(&redis));
