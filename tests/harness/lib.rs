@@ -19,6 +19,7 @@
 pub mod bus;
 pub mod cable;
 pub mod calls;
+mod entry;
 pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
