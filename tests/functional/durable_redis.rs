@@ -57,6 +57,30 @@ async fn a_redis_killed_and_started_again_with_its_log_loses_nothing() -> Result
 }
 
 #[tokio::test]
+async fn a_redis_killed_again_and_again_under_load_loses_nothing_that_was_heard() -> Result<()> {
+    let mut replicas = replicas(&["--appendonly", "yes", "--appendfsync", "always"]).await?;
+    let (bus, mut ledger) = (replicas.bus(), Ledger::default());
+    let auditor = replicas.audit();
+    let kill = async {
+        for count in [200, 400, 600] {
+            wait_until("some to be processed", PATIENCE, async || {
+                Ok(bus.finished().await.unwrap_or_default() >= count)
+            })
+            .await?;
+            replicas.redis.kill().await?;
+            replicas.redis.start_again().await?;
+        }
+        anyhow::Ok(())
+    };
+    let ((), killed) = tokio::join!(ledger.publish_steadily(&bus, 3000, 500), kill);
+    killed?;
+    wait_until_healed(&replicas, &mut ledger).await?;
+    wait_until_each_is_processed_once(&bus, &ledger).await?;
+    auditor.looks()?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn after_a_freeze_of_redis_no_message_is_lost_and_none_ends_twice() -> Result<()> {
     let replicas = replicas(&[]).await?;
     let (bus, mut ledger) = (replicas.bus(), Ledger::default());
