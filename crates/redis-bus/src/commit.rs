@@ -15,6 +15,9 @@ use crate::{
 /// The most fields an entry may have: a script can pass no more on (Lua's stack, 8,000 values).
 pub const MAX_FIELDS: usize = 3_900;
 
+/// What a field costs beside its text, in bytes: it is two arguments for Redis and for Lua.
+const FIELD_BYTES: usize = 64;
+
 /// One entry to commit.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -30,7 +33,9 @@ impl Entry {
     /// How much it takes on its way, in bytes.
     fn bytes(&self) -> usize {
         let fields = self.fields.iter();
-        fields.map(|(name, value)| name.len() + value.len()).sum()
+        fields
+            .map(|(name, value)| name.len() + value.len() + FIELD_BYTES)
+            .sum()
     }
 }
 
