@@ -9,14 +9,19 @@ use harness::{
         consumer_without_group, fixed_port, group_at, id_of, redis, wait_for_members,
         wait_until_joined, wait_until_subscribed,
     },
+    status::wait_for_status,
     wait_until,
 };
+use serde_json::json;
 
 /// How soon everything must work again.
 const HEALED: Duration = Duration::from_secs(10);
 
 /// How long Redis is frozen.
 const FROZEN: Duration = Duration::from_secs(10);
+
+/// How long Redis is busy with a script: it answers several pings with an error meanwhile.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// How many messages are published before and after something breaks.
 const BURST: usize = 200;
@@ -77,6 +82,27 @@ async fn a_redis_that_lost_everything_is_found_again_and_the_consumers_register(
         Ok(bus.members().await?.len() == 2)
     })
     .await
+}
+
+#[tokio::test]
+async fn while_redis_is_busy_with_a_script_the_subscription_stands() -> Result<()> {
+    let stack = stack().await?;
+    let bus = Bus::of(&stack.redis);
+    bus.command::<()>(&["CONFIG", "SET", "busy-reply-threshold", "10"])
+        .await?;
+    let kill = async {
+        tokio::time::sleep(BUSY).await;
+        bus.command::<()>(&["SCRIPT", "KILL"]).await
+    };
+    let endless = ["EVAL", "while true do end", "0"];
+    let (ended, killed) = tokio::join!(bus.command::<()>(&endless), kill);
+    assert!(ended.is_err());
+    killed?;
+    let mut ledger = Ledger::default();
+    ledger.publish(&bus, BURST).await;
+    assert_eq!(ledger.heard(), BURST);
+    ledger.wait_until_settled(&bus).await?;
+    wait_for_status(&stack.group, &json!({ "subscription_gaps": 0 })).await
 }
 
 async fn expect_healing_after(command: &[&str]) -> Result<()> {

@@ -139,8 +139,9 @@ impl Subscription {
     pub fn next_buffered(&mut self) -> Result<Option<Heard>, BusError> {
         while let Some((reply, len)) = self.parse()? {
             let heard = match reply {
-                // Of what is sent after subscribing only a PING can be refused, as it is by a Redis that
-                // cannot save (MISCONF). It is a sign of life all the same.
+                // Of what is sent after subscribing only a PING can be refused: by a Redis that cannot save
+                // (MISCONF), loads its data or runs a long script. The subscription stands, and giving
+                // it up would lose what is published until the next one.
                 Reply::Error(_) | Reply::Simple(_) => None,
                 Reply::Array(items) => match *items.as_slice() {
                     // Copied: a slice would keep the whole read buffer in memory.
