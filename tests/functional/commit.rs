@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, PATIENCE, Reply, Service,
+    Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service,
     calls::{post_to, process_message},
     services::{durable_group, group, redis},
     status::wait_for_status,
@@ -133,16 +133,21 @@ async fn a_message_of_more_fields_than_an_entry_may_have_is_the_messages_fault()
     Ok(())
 }
 
+/// A group with either queue.
+async fn group_of(redis: &PrivateRedis, is_durable: bool) -> Result<Service> {
+    if is_durable {
+        durable_group(redis, &[]).await
+    } else {
+        group(redis, &[]).await
+    }
+}
+
 #[tokio::test]
 async fn what_has_too_many_fields_is_a_dead_letter_with_either_queue() -> Result<()> {
     for is_durable in [false, true] {
         let redis = redis().await?;
         let bus = Bus::of(&redis);
-        let group = if is_durable {
-            durable_group(&redis, &[]).await?
-        } else {
-            group(&redis, &[]).await?
-        };
+        let group = group_of(&redis, is_durable).await?;
         let _consumer = harness::services::consumer(&redis, &group, &[]).await?;
         let payload = message_of_fields("many", 5000).to_string();
         bus.publish(&payload).await?;
@@ -180,11 +185,7 @@ async fn an_answer_lost_after_the_commit_leaves_one_entry_and_counts_as_processe
     for is_durable in [false, true] {
         let redis = redis().await?;
         let bus = Bus::of(&redis);
-        let group = if is_durable {
-            durable_group(&redis, &[]).await?
-        } else {
-            group(&redis, &[]).await?
-        };
+        let group = group_of(&redis, is_durable).await?;
         let real = lonely_consumer(redis.port(), &[]).await?;
         let unlucky =
             FakeConsumer::join(&group, Reply::Swallowed(real.url("/processMessage"))).await?;

@@ -7,14 +7,12 @@ use std::net::IpAddr;
 use anyhow::Context;
 use protocol::ConsumerId;
 use redis_bus::{Connection, Endpoint, commit::ProcessedStream};
-use service_kit::{shutdown::Signals, supervisor::Supervisor, telemetry::chain};
+use service_kit::{shutdown::Signals, telemetry::chain};
 use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
-use self::parts::{Parts, Running, Tokens};
-use crate::{
-    ConsumerSettings, Processor, http::Admission, processor::Processing, settings::Intake,
-};
+use self::parts::{Frame, Parts, Running};
+use crate::{ConsumerSettings, Processor, processor::Processing, settings::Intake};
 
 /// A consumer that listens already and answers once it is run.
 #[derive(Debug)]
@@ -61,19 +59,18 @@ impl<P: Processor> Consumer<P> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
         let mut running = self.start().await?;
-        let admission = running.admission.clone();
         let failed_task = tokio::select! {
             signal = signals.next() => {
                 info!(signal, grace_seconds = grace.as_secs(), "shutting down");
                 None
             }
-            task = running.supervisor.gave_up() => Some(task),
+            task = running.gave_up() => Some(task),
         };
         tokio::select! {
             ended = timeout(grace, running.drain()) => match ended {
                 Ok(()) => info!("all work is finished; goodbye"),
                 Err(_) => {
-                    let left = admission.under_way();
+                    let left = running.under_way();
                     warn!(left, "the grace period is over; the rest is delivered elsewhere");
                 }
             },
@@ -103,11 +100,9 @@ impl<P: Processor> Consumer<P> {
         let concurrency = settings.consumer.processing_concurrency;
         let parts = Parts {
             processing: Processing::new(processor, concurrency, id.clone()),
-            supervisor: Supervisor::new(),
-            admission: Admission::default(),
-            tokens: Tokens::default(),
             listener,
             id,
+            frame: Frame::default(),
         };
         match settings.consumer.intake {
             Intake::Push => parts.push(stream, &settings),

@@ -11,7 +11,11 @@ use redis_bus::{
     dead_letters::FailedStream,
     queue::{DurableQueue, Keeper, QueueReader},
 };
-use service_kit::{http_server::HttpServer, supervisor::Supervisor, telemetry::chain};
+use service_kit::{
+    http_server::HttpServer,
+    supervisor::{Role, Supervisor},
+    telemetry::chain,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -29,19 +33,19 @@ use crate::{
 /// What a consumer is made of, whichever way messages come.
 pub(super) struct Parts<P> {
     pub(super) processing: Processing<P>,
-    pub(super) supervisor: Supervisor,
-    pub(super) admission: Admission,
-    pub(super) tokens: Tokens,
     pub(super) listener: TcpListener,
     pub(super) id: ConsumerId,
+    pub(super) frame: Frame,
 }
 
-/// What ends the roles, in the order in which they end.
+/// What holds the roles, from their start to their end.
 #[derive(Default)]
-pub(super) struct Tokens {
-    pub(super) intake: CancellationToken,
-    pub(super) serving: CancellationToken,
-    pub(super) committing: CancellationToken,
+pub(super) struct Frame {
+    supervisor: Supervisor,
+    admission: Admission,
+    taking_messages: CancellationToken,
+    serving: CancellationToken,
+    committing: CancellationToken,
 }
 
 impl<P: Processor> Parts<P> {
@@ -56,28 +60,13 @@ impl<P: Processor> Parts<P> {
             GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
         let check_interval = group.registration_check_interval();
         let registrar = Registrar::new(client, self.id.clone(), check_interval);
-        let sink = self.commit_to(stream);
         let router = http::router(Arc::new(AppState {
             processing: self.processing,
-            sink,
-            admission: self.admission.clone(),
+            sink: self.frame.commit_to(stream),
+            admission: self.frame.admission.clone(),
         }));
-        serve(
-            &self.supervisor,
-            &self.tokens,
-            self.listener,
-            router,
-            &self.id,
-        )?;
-        let registering = self.tokens.intake.clone();
-        let intake = self.supervisor.spawn("registrar", registering, registrar);
-        Ok(Running {
-            supervisor: self.supervisor,
-            admission: self.admission,
-            intake,
-            tokens: self.tokens,
-            keeper: None,
-        })
+        self.frame.serve(self.listener, router, &self.id)?;
+        Ok(self.frame.take_messages("registrar", registrar, None))
     }
 
     /// Starts a consumer that pulls.
@@ -89,92 +78,87 @@ impl<P: Processor> Parts<P> {
         settings: &ConsumerSettings,
     ) -> anyhow::Result<Running> {
         let window = settings.retention.retention().dedup_window;
-        let names = &settings.names;
+        let (names, own) = (&settings.names, &settings.consumer);
         let queue = DurableQueue::new(connection.clone(), &names.processed_stream, window);
         let failed_key = names.failed_stream.clone();
         let failed = FailedStream::new(connection, failed_key, &names.processed_stream, window)
             .from_queue(queue.clone());
-        let sink = self.commit_to(stream.from_queue(queue.clone()));
-        let router = http::health_router(self.admission.clone());
-        serve(
-            &self.supervisor,
-            &self.tokens,
-            self.listener,
-            router,
-            &self.id,
-        )?;
+        let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
+        let admission = self.frame.admission.clone();
+        let router = http::health_router(admission.clone());
+        self.frame.serve(self.listener, router, &self.id)?;
         let reader = QueueReader::new(endpoint, queue.clone());
         info!(queue = queue.key(), reader = reader.name(), "pulling");
-        let keeper = Some(reader.keeper());
-        let own = &settings.consumer;
-        let work = Work::new(
-            self.processing,
-            sink,
-            queue,
-            failed,
-            own.max_deliveries.get(),
-        );
-        let admission = self.admission.clone();
+        let keeper = reader.keeper();
+        let max_deliveries = own.max_deliveries.get();
+        let work = Work::new(self.processing, sink, queue, failed, max_deliveries);
         let puller = Puller::new(reader, admission, work, own.processing_concurrency);
-        let pulling = self.tokens.intake.clone();
-        let intake = self.supervisor.spawn("puller", pulling, puller);
-        Ok(Running {
-            supervisor: self.supervisor,
-            admission: self.admission,
-            intake,
-            tokens: self.tokens,
-            keeper,
-        })
+        Ok(self.frame.take_messages("puller", puller, Some(keeper)))
     }
+}
 
+impl Frame {
     /// Starts the sink.
     fn commit_to(&self, stream: ProcessedStream) -> SinkHandle {
         let (handle, sink) = Sink::new(stream);
-        self.supervisor
-            .spawn("sink", self.tokens.committing.clone(), sink);
+        self.supervisor.spawn("sink", self.committing.clone(), sink);
         handle
+    }
+
+    /// Starts the REST API.
+    fn serve(&self, listener: TcpListener, router: Router, id: &ConsumerId) -> anyhow::Result<()> {
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        let server = HttpServer::new(listener, router);
+        self.supervisor
+            .spawn("http server", self.serving.clone(), server);
+        info!(%address, consumer.id = %id, "listening");
+        Ok(())
+    }
+
+    /// Starts what has messages come.
+    fn take_messages(self, name: &str, role: impl Role, keeper: Option<Keeper>) -> Running {
+        let taking = self.taking_messages.clone();
+        Running {
+            intake: self.supervisor.spawn(name, taking, role),
+            frame: self,
+            keeper,
+        }
     }
 }
 
-/// Starts the REST API.
-fn serve(
-    supervisor: &Supervisor,
-    tokens: &Tokens,
-    listener: TcpListener,
-    router: Router,
-    id: &ConsumerId,
-) -> anyhow::Result<()> {
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
-    let server = HttpServer::new(listener, router);
-    supervisor.spawn("http server", tokens.serving.clone(), server);
-    info!(%address, consumer.id = %id, "listening");
-    Ok(())
-}
-
-/// The tasks of a consumer at work, with the tokens that end them.
+/// A consumer at work.
 pub(super) struct Running {
-    pub(super) supervisor: Supervisor,
-    pub(super) admission: Admission,
+    frame: Frame,
     /// Whatever has messages come.
-    pub(super) intake: JoinHandle<()>,
-    pub(super) tokens: Tokens,
+    intake: JoinHandle<()>,
     /// Of a consumer that pulls.
-    pub(super) keeper: Option<Keeper>,
+    keeper: Option<Keeper>,
 }
 
 impl Running {
+    /// How much work is under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.frame.admission.under_way()
+    }
+
+    /// Names a role that kept failing, once there is one.
+    pub(super) async fn gave_up(&self) -> String {
+        self.frame.supervisor.gave_up().await
+    }
+
     /// Has no more messages come, finishes those that came, and ends every role.
     pub(super) async fn drain(&mut self) {
-        self.tokens.intake.cancel();
+        let frame = &self.frame;
+        frame.taking_messages.cancel();
         if let Err(cause) = (&mut self.intake).await {
             warn!(%cause, "a task was cut");
         }
-        self.admission.close().await;
-        self.tokens.serving.cancel();
-        self.tokens.committing.cancel();
-        self.supervisor.wait().await;
+        frame.admission.close().await;
+        frame.serving.cancel();
+        frame.committing.cancel();
+        frame.supervisor.wait().await;
     }
 
     /// Gives back what could not be finished.
