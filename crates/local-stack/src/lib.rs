@@ -12,7 +12,7 @@
 //! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
 //! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
-//! | [`usage`] | memory and CPU time of a process |
+//! | [`usage`] | memory, CPU time and open files of a process |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
 

@@ -16,8 +16,8 @@ use tokio::{
 
 use crate::RedisServer;
 
-/// How long a Redis may take to start or to stop.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a Redis may take to start or to stop; it may have a large file to read.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often another port is tried when somebody took the free one before Redis did.
 const PORTS_TRIED: u32 = 5;

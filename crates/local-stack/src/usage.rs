@@ -1,4 +1,4 @@
-//! Memory and CPU time of a process, from Linux's `/proc` (proc(5)).
+//! Memory, CPU time and open files of a process, from Linux's `/proc` (proc(5)).
 
 use std::{fs, time::Duration};
 
@@ -31,6 +31,16 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     let ticks_a_second = sysconf(SysconfVar::CLK_TCK)?.context("the system has no clock ticks")?;
     let micros = ticks * 1_000_000 / u64::try_from(ticks_a_second)?;
     Ok(Duration::from_micros(micros))
+}
+
+/// How many file descriptors the process has open.
+///
+/// # Errors
+/// When the process has ended, or the system has no `/proc`.
+pub fn open_files(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    let open = fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?;
+    Ok(open.count())
 }
 
 fn read(pid: u32, file: &str) -> Result<String> {
@@ -82,6 +92,7 @@ mod tests {
         let pid = std::process::id();
         let (now, peak) = (memory_bytes(pid).unwrap(), peak_memory_bytes(pid).unwrap());
         assert!(now > 100_000 && peak >= now);
+        assert!(open_files(pid).unwrap() >= 3);
         assert!(cpu_time(pid).unwrap() < Duration::from_secs(3600));
     }
 }
