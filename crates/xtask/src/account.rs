@@ -18,7 +18,7 @@ use protocol::{
 const PAGE: usize = 5000;
 
 /// The field of `messages:failed` that says why.
-const REASON: &str = "reason";
+pub(crate) const REASON: &str = "reason";
 
 /// What is in the streams.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -110,18 +110,19 @@ pub(crate) async fn settled(connection: &mut MultiplexedConnection) -> Result<u6
 }
 
 /// A stream, page after page.
-struct Pages {
+pub(crate) struct Pages {
     key: &'static str,
     start: String,
 }
 
 impl Pages {
-    fn of(key: &'static str) -> Self {
+    pub(crate) fn of(key: &'static str) -> Self {
         let start = "-".to_owned();
         Self { key, start }
     }
 
-    async fn next(
+    /// The next entries; `None` after the last.
+    pub(crate) async fn next(
         &mut self,
         connection: &mut MultiplexedConnection,
     ) -> Result<Option<Vec<StreamId>>> {
@@ -136,7 +137,8 @@ impl Pages {
     }
 }
 
-fn field(entry: &StreamId, name: &str) -> String {
+/// A field of an entry; empty where there is none.
+pub(crate) fn field(entry: &StreamId, name: &str) -> String {
     entry.get(name).unwrap_or_default()
 }
 

@@ -5,12 +5,14 @@
 //! | `demo` | starts the whole system, sends messages through it and shows what became of them |
 //! | `test` | all tests of the workspace, with a Redis to test against |
 //! | `bench` | measures how fast the system is on this machine, and what that costs |
+//! | `soak` | lets everything go wrong under load, and then checks the account |
 
 mod account;
 mod bench;
 mod demo;
 mod output;
 mod publishing;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -38,6 +40,8 @@ enum Command {
     Test(test::Arguments),
     /// Measure how fast the system is on this machine, and what that costs.
     Bench(bench::Arguments),
+    /// Let everything go wrong under load, one thing after the other, and then check the account.
+    Soak(soak::Arguments),
 }
 
 #[tokio::main]
@@ -59,6 +63,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Test(arguments) => test::run(arguments).await,
             Command::Bench(arguments) => bench::run(arguments).await,
+            Command::Soak(arguments) => soak::run(arguments).await,
         }
     };
     tokio::select! {
