@@ -7,7 +7,7 @@ use local_stack::redis::{aio::MultiplexedConnection, pipe};
 use protocol::keys::PUBLISHED_CHANNEL;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::header::CONTENT_TYPE;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::{
     ledger::{Fate, Kind, Ledger},
@@ -66,13 +66,18 @@ impl Load<'_> {
         let mut owed = 0;
         loop {
             beat.tick().await;
+            let asked = Instant::now();
+            let _open = self.gate.read().await;
+            if asked.elapsed() > BEAT {
+                // Redis may have been another one by now; what fails to be sent is not known.
+                connection = None;
+            }
             owed += self.rate;
             let numbers: Vec<_> = (0..owed / beats).map(|_| self.pick(&mut rng)).collect();
             owed %= beats;
             if numbers.is_empty() {
                 continue;
             }
-            let _open = self.gate.read().await;
             let fates = match self.publish_all(&mut connection, &numbers).await {
                 Ok(reached) => reached.into_iter().map(Fate::Reached).collect(),
                 Err(_) => {
