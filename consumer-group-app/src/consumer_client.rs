@@ -131,6 +131,9 @@ fn classify(answer: &Answer) -> Outcome {
         200..=299 => Outcome::Delivered,
         400 | 404 | 405 | 413 | 415 | 422 => Outcome::Rejected(describe()),
         429 | 503 => Outcome::Busy(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
+        // So a consumer says that neither it nor the message is at fault, such as when Redis, where
+        // it stores what it processed, does not take it.
+        500..=599 if let Some(wait) = answer.retry_after => Outcome::Busy(wait),
         _ => Outcome::Failed(describe()),
     }
 }
@@ -195,6 +198,17 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn a_failure_that_asks_to_come_again_later_is_a_busy_consumer() {
+        let wait = Duration::from_secs(7);
+        let answer = Answer {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            retry_after: Some(wait),
+            body: Bytes::new(),
+        };
+        assert_eq!(classify(&answer), Outcome::Busy(wait));
     }
 
     #[test]

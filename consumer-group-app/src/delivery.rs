@@ -17,7 +17,7 @@ pub(crate) enum Outcome {
     Duplicate,
     /// The consumer says that the message is at fault; no other will think otherwise.
     Rejected(String),
-    /// The consumer is well but takes nothing for this long.
+    /// The consumer is well but takes nothing for this long, or cannot store what it made of it.
     Busy(Duration),
     /// The consumer failed. It may have processed the message.
     Failed(String),

@@ -193,3 +193,26 @@ async fn dead_letters_that_redis_refuses_are_each_written_once_when_it_does_not(
     auditor.looks()?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_cannot_be_stored_waits_for_redis_however_often_it_was_tried() -> Result<()> {
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let group = durable_group(&redis, &["--maxAttempts", "2"]).await?;
+    let consumer = services::consumer(&redis, &group, &[]).await?;
+    wait_until_joined(&group, &services::id_of(&consumer)?).await?;
+    bus.command::<()>(&["SET", "messages:processed", "in the way"])
+        .await?;
+    bus.publish_id("patient").await?;
+    wait_until("more attempts than are allowed", PATIENCE, async || {
+        let refused = consumer.logs();
+        let refused = refused.iter().filter(|line| line.contains("WRONGTYPE"));
+        Ok(refused.count() > 3)
+    })
+    .await?;
+    bus.command::<()>(&["DEL", "messages:processed"]).await?;
+    bus.wait_for_processed(1).await?;
+    let expected = json!({ "processed": 1, "dead_lettered": 0, "in_flight": 0, "queued": 0 });
+    wait_for_status(&group, &expected).await?;
+    Ok(())
+}

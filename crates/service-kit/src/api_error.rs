@@ -4,7 +4,7 @@ use std::{any::Any, error::Error};
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -18,13 +18,27 @@ use crate::telemetry::chain;
 pub struct ApiError {
     status: StatusCode,
     text: String,
+    retry_after_seconds: Option<u64>,
 }
 
 impl ApiError {
     /// An error with a status and a text for the client.
     #[must_use]
     pub fn new(status: StatusCode, text: String) -> Self {
-        Self { status, text }
+        Self {
+            status,
+            text,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The same with `Retry-After`: the request is fine, and will be later (RFC 9110, 10.2.3).
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(seconds),
+            ..self
+        }
     }
 
     /// 400, with what is wrong with the request.
@@ -80,6 +94,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.text }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

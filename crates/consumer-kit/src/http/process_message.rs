@@ -18,6 +18,9 @@ use crate::{Processor, sink::CommitError};
 
 const FAILED: &str = "Failed to process message!";
 
+/// When to come again with a message that could not be stored.
+const STORE_AGAIN_SECONDS: u64 = 1;
+
 pub(super) async fn process_message<P: Processor>(
     State(state): State<Arc<AppState<P>>>,
     request: Request<Body>,
@@ -34,6 +37,10 @@ pub(super) async fn process_message<P: Processor>(
         Err(error @ CommitError::TooManyFields) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Err(ApiError::new(status, error.to_string()));
+        }
+        // The work is done and only Redis does not take it: soon it may.
+        Err(error @ CommitError::Bus(_)) => {
+            return Err(ApiError::internal(FAILED, &error).retry_after(STORE_AGAIN_SECONDS));
         }
         Err(error) => return Err(ApiError::internal(FAILED, &error)),
     };
