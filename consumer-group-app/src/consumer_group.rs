@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::{
     delivery::Delivery,
+    flow::Flow,
     outbox::Outboxes,
     standing::{Fitness, Standing},
     status::{ConsumerState, ConsumerStatus},
@@ -22,8 +23,25 @@ use crate::{
 pub(crate) struct Member {
     pub(crate) id: ConsumerId,
     pub(crate) outbox: mpsc::Sender<Delivery>,
+    flow: Arc<Flow>,
     standing: Arc<Standing>,
     left: CancellationToken,
+}
+
+impl Member {
+    /// How many messages the consumer has been given, or will be as soon as it may.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.flow.under_way() + self.waiting()
+    }
+
+    /// How many more it may be given.
+    pub(crate) fn room(&self) -> usize {
+        self.flow.room(self.waiting()).min(self.outbox.capacity())
+    }
+
+    fn waiting(&self) -> usize {
+        self.outbox.max_capacity() - self.outbox.capacity()
+    }
 }
 
 /// The set of registered consumers; clones share it.
@@ -34,8 +52,8 @@ pub(crate) struct ConsumerGroup(Arc<Shared>);
 struct Shared {
     outboxes: Outboxes,
     members: Mutex<Vec<Member>>,
-    /// Those that have left. A standing is in use for as long as the outbox has work.
-    leaving: Mutex<Vec<(ConsumerId, Weak<Standing>)>>,
+    /// Those that have left. A flow is in use for as long as the outbox has work.
+    leaving: Mutex<Vec<(ConsumerId, Weak<Flow>)>>,
     changed: Arc<Notify>,
 }
 
@@ -57,7 +75,7 @@ impl ConsumerGroup {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leaving(&self) -> MutexGuard<'_, Vec<(ConsumerId, Weak<Standing>)>> {
+    fn leaving(&self) -> MutexGuard<'_, Vec<(ConsumerId, Weak<Flow>)>> {
         self.0
             .leaving
             .lock()
@@ -69,13 +87,13 @@ impl ConsumerGroup {
         let listed: HashSet<&ConsumerId> = list.iter().collect();
         let mut members = self.members();
         let mut leaving = self.leaving();
-        leaving.retain(|(_, standing)| standing.strong_count() > 0);
+        leaving.retain(|(_, flow)| flow.strong_count() > 0);
         let before = members.len();
         members.retain(|member| {
             let stays = listed.contains(&member.id);
             if !stays {
                 member.left.cancel();
-                leaving.push((member.id.clone(), Arc::downgrade(&member.standing)));
+                leaving.push((member.id.clone(), Arc::downgrade(&member.flow)));
                 info!(consumer.id = %member.id, "a consumer left");
             }
             stays
@@ -95,17 +113,12 @@ impl ConsumerGroup {
     }
 
     fn join(&self, id: &ConsumerId) -> Member {
-        let (standing, left) = (
-            Arc::new(Standing::default()),
-            self.0.outboxes.stop.child_token(),
-        );
-        let outbox = self
-            .0
-            .outboxes
-            .open(id, Arc::clone(&standing), left.clone());
+        let left = self.0.outboxes.stop.child_token();
+        let (outbox, flow, standing) = self.0.outboxes.open(id, left.clone());
         Member {
             id: id.clone(),
             outbox,
+            flow,
             standing,
             left,
         }
@@ -139,23 +152,40 @@ impl ConsumerGroup {
     /// Every member and its state, and those that have left and are not done yet.
     pub(crate) fn states(&self) -> Vec<ConsumerStatus> {
         let members = self.members();
-        let member = |member: &Member| ConsumerStatus {
-            consumer_id: member.id.clone(),
-            state: match member.standing.fitness() {
+        let status = |id: &ConsumerId, state, flow: &Flow| ConsumerStatus {
+            consumer_id: id.clone(),
+            state,
+            in_flight: flow.under_way(),
+            limit: flow.limit(),
+            max_batch: flow.max_batch(),
+        };
+        let member = |member: &Member| {
+            let state = match member.standing.fitness() {
                 Fitness::Active => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
-            },
+            };
+            status(&member.id, state, &member.flow)
         };
-        let mut states: Vec<_> = members.iter().map(member).collect();
         let leaving = self.leaving();
-        let draining = leaving
-            .iter()
-            .filter(|(_, standing)| standing.strong_count() > 0);
-        states.extend(draining.map(|(id, _)| ConsumerStatus {
-            consumer_id: id.clone(),
-            state: ConsumerState::Draining,
-        }));
-        states
+        let draining = leaving.iter().filter_map(|(id, flow)| {
+            let flow = flow.upgrade()?;
+            Some(status(id, ConsumerState::Draining, &flow))
+        });
+        members.iter().map(member).chain(draining).collect()
+    }
+
+    /// Notes how many messages a member takes in one request, as it says.
+    pub(crate) fn learn(&self, id: &ConsumerId, max_batch: Option<u32>) {
+        if let Some(member) = self.members().iter().find(|member| member.id == *id) {
+            member.flow.set_max_batch(max_batch);
+        }
+    }
+
+    /// A consumer has registered. One that was a member already may be another program by now.
+    pub(crate) fn ask(&self, id: &ConsumerId) {
+        if let Some(member) = self.members().iter().find(|member| member.id == *id) {
+            member.flow.ask();
+        }
     }
 
     /// How many members there are.

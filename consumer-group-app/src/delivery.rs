@@ -77,10 +77,23 @@ impl Held {
     }
 
     /// Notes that an attempt begins.
-    pub(crate) fn begin_attempt(&mut self, consumer: &ConsumerId) {
+    pub(crate) fn begin_attempt(&mut self, now: Instant) {
         self.attempts = self.attempts.saturating_add(1);
-        self.first_attempt.get_or_insert_with(Instant::now);
+        self.first_attempt.get_or_insert(now);
+    }
+
+    /// Notes that the attempt was none: the consumer did not look at the message.
+    pub(crate) fn undo_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
+    }
+
+    /// Notes that the attempt failed.
+    pub(crate) fn note_failure(&mut self, consumer: &ConsumerId, outcome: &Outcome) {
         self.tried.push(consumer.clone());
+        self.last_error = outcome.describe();
+        if matches!(outcome, Outcome::Unreachable(_) | Outcome::Busy(_)) {
+            self.fruitless = self.fruitless.saturating_add(1);
+        }
     }
 
     /// Whether an attempt before the one that just ended may have been successful unknown to us: a
@@ -117,9 +130,25 @@ impl Delivery {
     }
 
     /// Ends it.
-    pub(crate) fn finish(mut self, ending: Ending) {
-        self.is_finished = true;
-        self.queue.finish(&self.held, ending);
+    pub(crate) fn finish(self, ending: Ending) {
+        Self::finish_all([(self, ending)]);
+    }
+
+    /// Ends deliveries of one queue.
+    pub(crate) fn finish_all(deliveries: impl IntoIterator<Item = (Self, Ending)>) {
+        let mut deliveries = deliveries.into_iter();
+        let Some((mut first, ending)) = deliveries.next() else {
+            return;
+        };
+        first.is_finished = true;
+        let mut finished = Vec::with_capacity(deliveries.size_hint().0 + 1);
+        finished.push((first.held.bytes(), ending));
+        // What they hold is given free before the queue is locked.
+        for (mut delivery, ending) in deliveries {
+            delivery.is_finished = true;
+            finished.push((delivery.held.bytes(), ending));
+        }
+        first.queue.finish(&finished);
     }
 }
 

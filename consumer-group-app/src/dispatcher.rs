@@ -26,10 +26,11 @@ use crate::{
     outbox::Returned,
     queue::MemoryQueue,
     retry::{RetryBudget, RetryPolicy},
+    selection::Selection,
 };
 
 /// How many messages are taken from the queue, or from the returns, at once.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 
 /// How long to wait before looking again, behind every wake-up, while something waits.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -43,6 +44,7 @@ pub(crate) struct Dispatcher {
     pub(crate) letters: mpsc::Sender<Letter>,
     pub(crate) policy: RetryPolicy,
     pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) selection: Selection,
     /// Notified when an outbox has room again or the members change.
     pub(crate) changed: Arc<Notify>,
     pub(crate) pending: Pending,
@@ -87,7 +89,7 @@ impl Dispatcher {
     fn dispatch(&mut self) -> Pass {
         self.pending.sweep(&self.policy);
         self.post_letters();
-        let mut round = Round::new(self.group.candidates());
+        let mut round = Round::new(self.group.candidates(), self.selection);
         if round.room() > 0 {
             self.pending.release_due(&self.budget);
         }

@@ -18,7 +18,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::consumer_client::{ConsumerClient, Health};
+use crate::{
+    consumer_client::{ConsumerClient, Health},
+    consumer_group::ConsumerGroup,
+};
 
 /// How many checks a consumer must fail to be removed, unless nothing listens at its address at all.
 const CHECKS: u32 = 3;
@@ -40,6 +43,7 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct HealthChecker {
     list: ConsumerList,
+    group: ConsumerGroup,
     client: ConsumerClient,
     suspects: mpsc::Receiver<ConsumerId>,
     rules: Rules,
@@ -65,6 +69,7 @@ pub(crate) struct Rules {
 impl HealthChecker {
     pub(crate) fn new(
         list: ConsumerList,
+        group: ConsumerGroup,
         client: ConsumerClient,
         suspects: mpsc::Receiver<ConsumerId>,
         rules: Rules,
@@ -72,6 +77,7 @@ impl HealthChecker {
         let failures = Occasionally::every(WARN_EVERY);
         Self {
             list,
+            group,
             client,
             suspects,
             rules,
@@ -150,7 +156,10 @@ impl HealthChecker {
     async fn act(&mut self, id: ConsumerId, health: Health) -> Result<(), BusError> {
         let cause = match health {
             // Whoever fails at its work stays left out for its time, however well it says it is.
-            Health::Up => return Ok(()),
+            Health::Up { max_batch } => {
+                self.group.learn(&id, max_batch);
+                return Ok(());
+            }
             Health::Gone => "nothing listens there".to_owned(),
             Health::Down(cause) => {
                 self.missed.insert(id.clone(), Instant::now());
@@ -173,7 +182,7 @@ impl HealthChecker {
                 Health::Gone => {
                     self.missed.remove(&id);
                 }
-                Health::Up => match self.list.register(&id, self.rules.capacity).await {
+                Health::Up { .. } => match self.list.register(&id, self.rules.capacity).await {
                     Ok(_) => {
                         self.missed.remove(&id);
                         info!(consumer.id = %id, "put back a consumer that answers again");
@@ -212,7 +221,7 @@ async fn check(client: ConsumerClient, id: ConsumerId) -> (ConsumerId, Health) {
     let mut health = client.health(&id).await;
     for _ in 1..CHECKS {
         match health {
-            Health::Up | Health::Gone => break,
+            Health::Up { .. } | Health::Gone => break,
             Health::Down(_) => sleep(CHECK_AGAIN).await,
         }
         health = client.health(&id).await;

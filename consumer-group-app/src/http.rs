@@ -15,12 +15,13 @@ use protocol::http::{CHECK_MEMBERSHIP, HEALTH, MESSAGES, REGISTER, STATUS, UNREG
 use redis_bus::{consumer_list::ConsumerList, queue::DurableQueue};
 use tokio::sync::Semaphore;
 
-use crate::status::Status;
+use crate::{consumer_group::ConsumerGroup, status::Status};
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
     list: ConsumerList,
+    group: ConsumerGroup,
     capacity: usize,
     /// With `--queue stream` only.
     durable: Option<DurableQueue>,
@@ -32,12 +33,14 @@ pub(crate) struct AppState {
 impl AppState {
     pub(crate) fn new(
         list: ConsumerList,
+        group: ConsumerGroup,
         capacity: usize,
         durable: Option<DurableQueue>,
         status: Status,
     ) -> Self {
         Self {
             list,
+            group,
             capacity,
             durable,
             status,

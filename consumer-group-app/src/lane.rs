@@ -22,7 +22,10 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
-use protocol::{ConsumerId, http::PROCESS_MESSAGE};
+use protocol::{
+    ConsumerId,
+    http::{PROCESS_MESSAGE, PROCESS_MESSAGES},
+};
 use service_kit::http_client::POOL_IDLE_TIMEOUT;
 use tokio::{
     net::TcpStream,
@@ -32,8 +35,20 @@ use tokio::{
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How much of an answer is read, in bytes; a longer one is an error.
-pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// How much of an answer to one message is read, in bytes; a longer one is an error…
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// …and how much more for each further message.
+const MAX_RESULT_BYTES: usize = 1024;
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    /// How many messages.
+    pub(crate) messages: usize,
+    /// One as it was published, or many with a newline after each.
+    pub(crate) body: Bytes,
+}
 
 /// What a consumer answered.
 #[derive(Debug)]
@@ -55,12 +70,12 @@ pub(crate) enum LaneError {
     /// The connection failed after that. The consumer may have processed the message.
     #[error("the connection to the consumer failed")]
     Broken(#[source] hyper::Error),
-    /// The answer broke off, or is longer than [`MAX_ANSWER_BYTES`].
+    /// The answer broke off, or is too long.
     #[error("cannot read the consumer's answer: {0}")]
     Answer(String),
 }
 
-/// A connection that carries one message at a time.
+/// A connection that carries one request at a time.
 pub(crate) struct Lane {
     sender: SendRequest<Full<Bytes>>,
     connection: Connection<TokioIo<TcpStream>, Full<Bytes>>,
@@ -90,23 +105,24 @@ impl Lane {
         self.last_used.elapsed() > POOL_IDLE_TIMEOUT
     }
 
-    /// Sends a message and reads the whole answer. After an error the lane is of no more use.
+    /// Sends messages and reads the whole answer. After an error the lane is of no more use.
     pub(crate) async fn send(
         &mut self,
         host: HeaderValue,
-        message: Bytes,
+        parcel: Parcel,
     ) -> Result<Answer, LaneError> {
         let Self {
             sender,
             connection,
             last_used,
         } = self;
+        let max_answer_bytes = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * (parcel.messages - 1);
         let exchange = async {
             if sender.ready().await.is_err() {
                 return Err(LaneError::Unsent);
             }
-            match sender.send_request(request(host, message)).await {
-                Ok(response) => read(response).await,
+            match sender.send_request(request(host, parcel)).await {
+                Ok(response) => read(response, max_answer_bytes).await,
                 Err(error) if error.is_canceled() => Err(LaneError::Unsent),
                 Err(error) => Err(LaneError::Broken(error)),
             }
@@ -125,13 +141,17 @@ impl fmt::Debug for Lane {
     }
 }
 
-fn request(host: HeaderValue, message: Bytes) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(message));
+fn request(host: HeaderValue, parcel: Parcel) -> Request<Full<Bytes>> {
+    let (path, content_type) = match parcel.messages {
+        1 => (PROCESS_MESSAGE, "application/json"),
+        _ => (PROCESS_MESSAGES, "application/x-ndjson"),
+    };
+    let mut request = Request::new(Full::new(parcel.body));
     *request.method_mut() = hyper::Method::POST;
-    *request.uri_mut() = hyper::Uri::from_static(PROCESS_MESSAGE);
+    *request.uri_mut() = hyper::Uri::from_static(path);
     let headers = request.headers_mut();
     headers.insert(HOST, host);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     request
 }
 
@@ -156,10 +176,10 @@ async fn drive<T>(
 }
 
 /// Reads to the end, so that an answer that breaks off is noticed and the lane can be used again.
-async fn read(response: Response<Incoming>) -> Result<Answer, LaneError> {
+async fn read(response: Response<Incoming>, max_bytes: usize) -> Result<Answer, LaneError> {
     let status = response.status();
     let retry_after = retry_after(&response);
-    match Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+    match Limited::new(response.into_body(), max_bytes)
         .collect()
         .await
     {
@@ -169,7 +189,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, LaneError> {
             body: body.to_bytes(),
         }),
         Err(error) if error.is::<LengthLimitError>() => Err(LaneError::Answer(format!(
-            "it is longer than {MAX_ANSWER_BYTES} bytes"
+            "it is longer than {max_bytes} bytes"
         ))),
         Err(error) => Err(LaneError::Answer(error.to_string())),
     }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::{
     BusError, Endpoint,
@@ -28,6 +29,12 @@ use crate::{dead_letter_writer::Letter, queue::MemoryQueue};
 /// How many bytes of what could not be queued may wait to be written to the dead letters. Beyond that
 /// the listener stops reading, and Redis's output buffer fills instead.
 const UNQUEUED_BYTES: u32 = 16 << 20;
+
+/// How many messages are taken in at once.
+const BATCH: usize = 256;
+
+/// The last error of a message that could not be queued.
+const BUFFER_FULL: &str = "the buffer was full";
 
 /// How long hearing the rest may take after unsubscribing.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -127,9 +134,11 @@ impl Listener {
                 heard = subscription.next() => heard?,
                 () = cancelled.cancelled() => return Ok(()),
             };
-            self.hear(heard).await;
-            while let Some(heard) = subscription.next_buffered()? {
-                self.hear(heard).await;
+            let mut more = Some(heard);
+            while more.is_some() {
+                let (payloads, next) = gather(more, subscription);
+                self.hear(payloads).await;
+                more = next?;
             }
         }
     }
@@ -141,7 +150,7 @@ impl Listener {
         loop {
             match timeout_at(give_up, subscription.next()).await {
                 Ok(Ok(Heard::Unsubscribed)) => return Ok(()),
-                Ok(heard) => self.hear(heard?).await,
+                Ok(heard) => self.hear(payload(heard?).into_iter().collect()).await,
                 Err(_) => {
                     warn!("Redis did not confirm the end of the subscription in time");
                     return Ok(());
@@ -150,29 +159,29 @@ impl Listener {
         }
     }
 
-    /// Takes in one payload. Not to be cancelled: what it waits with would be lost.
-    async fn hear(&self, heard: Heard) {
-        let Heard::Message(payload) = heard else {
-            return;
-        };
-        let letter = match Message::parse(payload.clone()) {
-            Ok(message) => match self.queue.push(message) {
-                Ok(()) => return,
-                Err(full) => {
-                    DeadLetter::new(&full.0, DeadLetterReason::BufferFull, 0, &full.to_string())
+    /// Takes in payloads. Not to be cancelled: what it waits with would be lost.
+    async fn hear(&self, payloads: Vec<Bytes>) {
+        let (mut messages, mut letters) = (Vec::with_capacity(payloads.len()), Vec::new());
+        for payload in payloads {
+            match Message::parse(payload.clone()) {
+                Ok(message) => messages.push(message),
+                Err(error) => {
+                    self.queue.receive_unfit();
+                    letters.push(DeadLetter::unfit(&payload, &error));
                 }
-            },
-            Err(error) => {
-                self.queue.receive_unfit();
-                DeadLetter::unfit(&payload, &error)
             }
-        };
-        let bytes = u32::try_from(letter.kept_bytes())
-            .unwrap_or(UNQUEUED_BYTES)
-            .min(UNQUEUED_BYTES);
-        // Neither fails: the semaphore is never closed, and the writer outlives the listener.
-        if let Ok(room) = Arc::clone(&self.unqueued).acquire_many_owned(bytes).await {
-            let _sent = self.letters.send(Letter::unqueued(letter, room)).await;
+        }
+        let refused = self.queue.push(messages);
+        let full = |message| DeadLetter::new(message, DeadLetterReason::BufferFull, 0, BUFFER_FULL);
+        letters.extend(refused.iter().map(full));
+        for letter in letters {
+            let bytes = u32::try_from(letter.kept_bytes())
+                .unwrap_or(UNQUEUED_BYTES)
+                .min(UNQUEUED_BYTES);
+            // Neither fails: the semaphore is never closed, and the writer outlives the listener.
+            if let Ok(room) = Arc::clone(&self.unqueued).acquire_many_owned(bytes).await {
+                let _sent = self.letters.send(Letter::unqueued(letter, room)).await;
+            }
         }
     }
 
@@ -187,6 +196,30 @@ impl Listener {
                  --redisServerHost, --redisServerPort or --redisUrl"
             );
         }
+    }
+}
+
+/// Takes what was heard already, up to a batch, and the next thing heard, if there is more.
+fn gather(
+    first: Option<Heard>,
+    subscription: &mut Subscription,
+) -> (Vec<Bytes>, Result<Option<Heard>, BusError>) {
+    let mut payloads = Vec::new();
+    let mut next = Ok(first);
+    while let Ok(Some(heard)) = next {
+        payloads.extend(payload(heard));
+        next = subscription.next_buffered();
+        if payloads.len() == BATCH {
+            break;
+        }
+    }
+    (payloads, next)
+}
+
+fn payload(heard: Heard) -> Option<Bytes> {
+    match heard {
+        Heard::Message(payload) => Some(payload),
+        Heard::Unsubscribed => None,
     }
 }
 

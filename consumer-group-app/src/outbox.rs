@@ -1,37 +1,34 @@
 //! The messages on their way to one consumer.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+mod attempt;
+mod opening;
+mod settling;
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use std::{collections::VecDeque, pin::pin, sync::Arc};
+
+use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
 use protocol::ConsumerId;
-use service_kit::{
-    http_client::POOL_IDLE_TIMEOUT,
-    supervisor::{Role, Supervisor},
-};
+use service_kit::{http_client::POOL_IDLE_TIMEOUT, supervisor::Role};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::mpsc,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
+use self::attempt::{Attempt, batch, parcel};
+pub(crate) use self::opening::{Outboxes, Rules};
 use crate::{
     concurrency_limit::ConcurrencyLimit,
-    consumer_client::{ConsumerClient, Target},
-    delivery::{Delivery, Ending, Outcome},
+    consumer_client::{Health, Target},
+    delivery::{Delivery, Outcome},
+    flow::Flow,
     lane::Lane,
-    retry::RetryBudget,
-    settler::Settling,
     standing::Standing,
 };
 
-/// How many messages wait in an outbox at the most. Few, because what waits here for a slow consumer
-/// could go to a quick one.
-const WAITING: usize = 64;
-
-/// How many are left when the dispatcher is told that there is room: enough to go on with until it has
-/// brought more, and few enough that it brings many at once.
-const REFILL_AT: usize = WAITING / 2;
+/// How many batches are under way to a consumer at the most: while it works on one the next comes in.
+/// More would only make them smaller.
+const BATCHES_AT_ONCE: usize = 2;
 
 /// A delivery that failed.
 #[derive(Debug)]
@@ -40,115 +37,73 @@ pub(crate) struct Returned {
     pub(crate) outcome: Outcome,
 }
 
-/// What every outbox uses.
-#[derive(Debug, Clone)]
-pub(crate) struct Outboxes {
-    pub(crate) client: ConsumerClient,
-    pub(crate) budget: Arc<RetryBudget>,
-    /// Where what was processed goes with the durable queue; without, it is finished with.
-    pub(crate) settlements: Option<mpsc::Sender<Settling>>,
-    pub(crate) returns: mpsc::Sender<Returned>,
-    pub(crate) suspects: mpsc::Sender<ConsumerId>,
-    pub(crate) room: Arc<Notify>,
-    pub(crate) supervisor: Supervisor,
-    pub(crate) stop: CancellationToken,
-    pub(crate) max_in_flight: u16,
-    pub(crate) attempt_timeout: Duration,
-}
-
-impl Outboxes {
-    /// Ends a delivery that a consumer has done with.
-    async fn settle(&self, delivery: Delivery, ending: Ending) {
-        let settling = Settling { delivery, ending };
-        match &self.settlements {
-            // An error means that the settler is gone; the delivery then goes back to the queue.
-            Some(settlements) => drop(settlements.send(settling).await),
-            None => settling.finish(),
-        }
-    }
-
-    /// Opens an outbox for a consumer; it ends, once empty, with `left`.
-    pub(crate) fn open(
-        &self,
-        consumer: &ConsumerId,
-        standing: Arc<Standing>,
-        left: CancellationToken,
-    ) -> mpsc::Sender<Delivery> {
-        let (sender, waiting) = mpsc::channel(WAITING);
-        let target = match Target::new(consumer) {
-            Ok(target) => target,
-            Err(error) => {
-                // The receiver is gone with this return, so the consumer is never picked.
-                warn!(consumer.id = %consumer, %error, "the consumer cannot be addressed");
-                return sender;
-            }
-        };
-        let outbox = Outbox {
-            consumer: consumer.clone(),
-            target,
-            standing,
-            limit: ConcurrencyLimit::new(self.max_in_flight, self.attempt_timeout),
-            waiting,
-            idle: Vec::new(),
-            shared: self.clone(),
-        };
-        self.supervisor
-            .spawn(format!("outbox {consumer}"), left, outbox);
-        sender
-    }
-}
-
 /// The role that delivers to one consumer, a bounded number of messages at a time.
 #[derive(Debug)]
 struct Outbox {
     consumer: ConsumerId,
     target: Target,
+    flow: Arc<Flow>,
     standing: Arc<Standing>,
     limit: ConcurrencyLimit,
     waiting: mpsc::Receiver<Delivery>,
+    /// Taken from the waiting, to be given to the consumer first.
+    next: VecDeque<Delivery>,
+    /// How much is under way.
+    requests: usize,
+    messages: usize,
+    /// Whether the consumer was left out, or did not answer, since it last did well.
+    was_away: bool,
     /// Connections that carry nothing now, the one used last at the end.
     idle: Vec<Lane>,
     shared: Outboxes,
-}
-
-/// An attempt that has ended.
-struct Attempt {
-    delivery: Delivery,
-    outcome: Outcome,
-    lane: Option<Lane>,
-    took: Duration,
 }
 
 impl Role for Outbox {
     /// After `left` it gives back what waits and finishes what is under way; after `stop` it gives
     /// back that, too.
     async fn run(&mut self, left: CancellationToken) {
-        let stop = self.shared.stop.clone();
+        let (stop, flow) = (self.shared.stop.clone(), Arc::clone(&self.flow));
         // Waited for from here on, not anew with each message.
         let mut stopped = pin!(stop.cancelled());
         let mut has_left = pin!(left.cancelled());
+        let mut asked = pin!(flow.asked());
         let mut under_way = FuturesUnordered::new();
+        let mut asking = pin!(OptionFuture::from(None));
+        (self.requests, self.messages) = (0, 0);
         loop {
+            while self.may_send()
+                && let Some(attempt) = self.attempt()
+            {
+                under_way.push(attempt);
+            }
             if self.waiting.is_closed() && under_way.is_empty() {
                 return;
             }
-            let has_room = self.limit.allows(under_way.len());
+            let may_send = self.may_send();
             tokio::select! {
                 biased;
                 () = &mut stopped => return,
-                Some(attempt) = under_way.next() => {
-                    self.settle(attempt, !has_room).await;
-                }
+                Some(attempt) = under_way.next() => self.settle(attempt).await,
                 () = &mut has_left, if !self.waiting.is_closed() => {
                     self.waiting.close();
                     // Dropped deliveries go back to the queue.
+                    self.next.clear();
                     while self.waiting.try_recv().is_ok() {}
                 }
-                Some(delivery) = self.waiting.recv(), if has_room => {
-                    if self.waiting.len() == REFILL_AT {
-                        self.shared.room.notify_one();
+                Some(delivery) = self.waiting.recv(), if may_send => {
+                    self.next.push_back(delivery);
+                }
+                Some(health) = &mut asking => {
+                    asking.set(None.into());
+                    if let Health::Up { max_batch } = health {
+                        self.flow.set_max_batch(max_batch);
                     }
-                    under_way.push(self.attempt(delivery));
+                }
+                () = &mut asked => {
+                    asked.set(flow.asked());
+                    let (client, consumer) = (self.shared.client.clone(), self.consumer.clone());
+                    let ask = async move { client.health(&consumer).await };
+                    asking.set(Some(ask).into());
                 }
                 () = sleep(POOL_IDLE_TIMEOUT), if !self.idle.is_empty() && under_way.is_empty() => {
                     self.idle.clear();
@@ -159,74 +114,64 @@ impl Role for Outbox {
 }
 
 impl Outbox {
-    fn attempt(
-        &mut self,
-        mut delivery: Delivery,
-    ) -> impl Future<Output = Attempt> + Send + 'static {
-        let (client, target) = (self.shared.client.clone(), self.target.clone());
-        delivery.held.begin_attempt(&self.consumer);
-        let message = delivery.held.message.body().clone();
-        let idle = self.idle.pop();
-        async move {
-            let begun = Instant::now();
-            let (outcome, lane) = client.deliver(target, idle, message).await;
-            Attempt {
-                delivery,
-                outcome,
-                lane,
-                took: begun.elapsed(),
-            }
+    /// How many messages a request may carry, and how many requests may be under way.
+    fn bounds(&self) -> (usize, usize) {
+        let Rules {
+            max_in_flight,
+            max_batch,
+            ..
+        } = self.shared.rules;
+        match self.flow.max_batch().min(max_batch) {
+            1 => (1, max_in_flight),
+            most => (most, max_in_flight.min(BATCHES_AT_ONCE)),
         }
     }
 
-    async fn settle(&mut self, attempt: Attempt, limit_was_in_use: bool) {
-        let Attempt {
-            mut delivery,
-            outcome,
-            lane,
-            took,
-        } = attempt;
-        self.idle.extend(lane);
-        if outcome == Outcome::TimedOut {
-            self.limit.timed_out();
-        } else {
-            self.limit.answered(took, limit_was_in_use);
+    fn may_send(&self) -> bool {
+        self.requests < self.bounds().1 && self.messages < self.limit.get()
+    }
+
+    /// Starts an attempt with what waits now, as far as the consumer takes it.
+    fn attempt(&mut self) -> Option<impl Future<Output = Attempt> + Send + 'static> {
+        let (max_batch, max_requests) = self.bounds();
+        self.limit.set_most(max_batch.saturating_mul(max_requests));
+        let most = max_batch.min(self.limit.get() - self.messages);
+        while self.next.len() < most
+            && let Ok(delivery) = self.waiting.try_recv()
+        {
+            self.next.push_back(delivery);
         }
-        if self.standing.note(&outcome) {
-            let cause = outcome.describe();
-            warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
-            // What waits goes elsewhere: a dropped delivery goes back to the queue. No more than waits
-            // now, because the dispatcher may bring as much again when nobody else is left.
-            for _ in 0..self.waiting.len() {
-                drop(self.waiting.try_recv());
+        let mut deliveries = batch(&mut self.next, most);
+        let begun = Instant::now();
+        for delivery in &mut deliveries {
+            delivery.held.begin_attempt(begun);
+        }
+        let parcel = parcel(&deliveries)?;
+        let was_alone = self.requests == 0;
+        self.requests += 1;
+        self.note_under_way(self.messages + deliveries.len());
+        if self.waiting.len() <= self.limit.get() / 2 {
+            self.shared.room.notify_one();
+        }
+        let (client, target, idle) = (
+            self.shared.client.clone(),
+            self.target.clone(),
+            self.idle.pop(),
+        );
+        Some(async move {
+            let (outcomes, lane) = client.deliver(target, idle, parcel).await;
+            Attempt {
+                deliveries,
+                outcomes,
+                lane,
+                took: begun.elapsed(),
+                was_alone,
             }
-            // A full channel means that it is being checked on already.
-            let _nudged = self.shared.suspects.try_send(self.consumer.clone());
-        }
-        let held = &mut delivery.held;
-        let ending = match outcome {
-            Outcome::Delivered => Some(Ending::Processed),
-            Outcome::Duplicate if held.may_have_been_processed() => Some(Ending::Processed),
-            Outcome::Duplicate => Some(Ending::Duplicate),
-            Outcome::Unreachable(_) | Outcome::Busy(_) => {
-                held.fruitless += 1;
-                None
-            }
-            Outcome::Rejected(_) | Outcome::Failed(_) | Outcome::TimedOut => None,
-        };
-        if let Some(ending) = ending {
-            self.shared.budget.deposit();
-            self.shared.settle(delivery, ending).await;
-            return;
-        }
-        held.last_error = outcome.describe();
-        debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
-            attempt = held.attempts, error = held.last_error, "an attempt failed");
-        // An error means that the dispatcher is gone; the delivery then goes back to the queue.
-        let _returned = self
-            .shared
-            .returns
-            .send(Returned { delivery, outcome })
-            .await;
+        })
+    }
+
+    fn note_under_way(&mut self, messages: usize) {
+        self.messages = messages;
+        self.flow.set_under_way(messages, self.limit.get());
     }
 }

@@ -91,11 +91,6 @@ impl State {
     }
 }
 
-/// The queue had no room.
-#[derive(Debug, thiserror::Error)]
-#[error("the buffer was full")]
-pub(crate) struct Full(pub(crate) Message);
-
 impl MemoryQueue {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self(Arc::new(Shared {
@@ -111,21 +106,25 @@ impl MemoryQueue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Receives a message. Without room it counts as in flight: the caller must see to it that it
-    /// becomes a dead letter, and say so with [`MemoryQueue::finish_unqueued`].
-    pub(crate) fn push(&self, message: Message) -> Result<(), Full> {
-        let held = Held::new(message);
+    /// Receives messages; answers those there was no room for. They count as in flight: the caller must
+    /// see to it that they become dead letters, and say so with [`MemoryQueue::finish_unqueued`].
+    pub(crate) fn push(&self, messages: Vec<Message>) -> Vec<Message> {
+        let mut refused = Vec::new();
         let mut state = self.state();
-        state.account.received += 1;
-        let bytes = state.held_bytes + held.bytes();
-        if state.held_messages >= self.0.bounds.messages || bytes > self.0.bounds.bytes {
-            state.account.in_flight += 1;
-            return Err(Full(held.message));
+        for message in messages {
+            let held = Held::new(message);
+            state.account.received += 1;
+            let bytes = state.held_bytes + held.bytes();
+            if state.held_messages >= self.0.bounds.messages || bytes > self.0.bounds.bytes {
+                state.account.in_flight += 1;
+                refused.push(held.message);
+            } else {
+                state.queue(held);
+            }
         }
-        state.queue(held);
         drop(state);
         self.0.arrived.notify_one();
-        Ok(())
+        refused
     }
 
     /// Receives what this replica was handed from the durable queue; it asked for no more than it has
@@ -214,12 +213,14 @@ impl MemoryQueue {
         self.0.arrived.notify_one();
     }
 
-    /// Ends a message; its room is free.
-    pub(crate) fn finish(&self, held: &Held, ending: Ending) {
+    /// Ends messages of so many bytes each; their room is free.
+    pub(crate) fn finish(&self, messages: &[(usize, Ending)]) {
         let mut state = self.state();
-        state.account.end(ending);
-        state.held_messages -= 1;
-        state.held_bytes -= held.bytes();
+        for (bytes, ending) in messages {
+            state.account.end(*ending);
+            state.held_messages -= 1;
+            state.held_bytes -= bytes;
+        }
         self.tell_finished(state);
     }
 

@@ -99,10 +99,11 @@ impl RetryBudget {
         true
     }
 
-    /// Returns a token: a message was delivered.
-    pub(crate) fn deposit(&self) {
+    /// Returns a token for each message that was delivered.
+    pub(crate) fn deposit(&self, delivered: usize) {
+        let delivered = u32::try_from(delivered).map_or(BUDGET_FULL, f64::from);
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.count = (tokens.count + 1.0).min(BUDGET_FULL);
+        tokens.count = (tokens.count + delivered).min(BUDGET_FULL);
     }
 }
 
@@ -130,9 +131,9 @@ mod tests {
     async fn each_success_allows_another_retry() {
         let budget = RetryBudget::new();
         takes(&budget);
-        (0..7).for_each(|_| budget.deposit());
+        (0..7).for_each(|_| budget.deposit(1));
         assert_eq!(takes(&budget), 7);
-        (0..1000).for_each(|_| budget.deposit());
+        (0..1000).for_each(|_| budget.deposit(1));
         assert_eq!(takes(&budget), 100, "never more than full");
     }
 
@@ -150,7 +151,7 @@ mod tests {
             None,
             "the deadline starts with the first attempt"
         );
-        held.begin_attempt(&"a:1".parse().unwrap());
+        held.begin_attempt(Instant::now());
         advance(Duration::from_secs(29)).await;
         assert_eq!(policy.gives_up(&held), None);
         advance(Duration::from_secs(1)).await;
@@ -158,8 +159,8 @@ mod tests {
             policy.gives_up(&held),
             Some(DeadLetterReason::DeadlineExceeded)
         );
-        held.begin_attempt(&"b:1".parse().unwrap());
-        held.begin_attempt(&"a:1".parse().unwrap());
+        held.begin_attempt(Instant::now());
+        held.begin_attempt(Instant::now());
         assert_eq!(
             policy.gives_up(&held),
             Some(DeadLetterReason::AttemptsExhausted)
@@ -175,13 +176,13 @@ mod tests {
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
         let mut held = Held::new(Message::parse(body).unwrap());
         for _ in 0..100 {
-            held.begin_attempt(&"a:1".parse().unwrap());
+            held.begin_attempt(Instant::now());
             held.fruitless += 1;
         }
-        held.begin_attempt(&"a:1".parse().unwrap());
+        held.begin_attempt(Instant::now());
         advance(Duration::from_secs(1_000_000)).await;
         assert_eq!(policy.gives_up(&held), None);
-        held.begin_attempt(&"a:1".parse().unwrap());
+        held.begin_attempt(Instant::now());
         assert_eq!(
             policy.gives_up(&held),
             Some(DeadLetterReason::AttemptsExhausted)

@@ -17,7 +17,7 @@ use service_kit::{
 
 pub(crate) use list::PROGRAM;
 
-use crate::{queue::Bounds, retry::RetryPolicy};
+use crate::{queue::Bounds, retry::RetryPolicy, selection::Selection};
 
 /// The settings of the group, by section.
 #[derive(Debug, Deserialize)]
@@ -63,6 +63,8 @@ pub(crate) struct Consumers {
     pub(crate) max_consumer_group_size: NonZeroUsize,
     health_check_interval_seconds: NonZeroU64,
     pub(crate) max_in_flight_per_consumer: NonZeroU16,
+    pub(crate) max_batch: NonZeroU16,
+    pub(crate) selection: Selection,
 }
 
 impl Consumers {

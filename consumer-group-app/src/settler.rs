@@ -13,29 +13,18 @@ use tracing::warn;
 
 use crate::delivery::{Delivery, Ending};
 
-/// How many may wait to be settled; the outboxes wait beyond that.
-pub(crate) const WAITING: usize = 4096;
+/// How many settlings may wait; the outboxes wait beyond that. Each is what one request brought.
+pub(crate) const WAITING: usize = 256;
 
-/// The most of one round trip.
+/// The most messages of one round trip.
 const BATCH: usize = 512;
 
 /// How often a failure that lasts is logged.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// A delivery that a consumer has done with, still in the durable queue.
+/// Deliveries that a consumer has done with, still in the durable queue, with what each is to be counted as.
 #[derive(Debug)]
-pub(crate) struct Settling {
-    pub(crate) delivery: Delivery,
-    /// What it is to be counted as.
-    pub(crate) ending: Ending,
-}
-
-impl Settling {
-    /// Ends the delivery.
-    pub(crate) fn finish(self) {
-        self.delivery.finish(self.ending);
-    }
-}
+pub(crate) struct Settling(pub(crate) Vec<(Delivery, Ending)>);
 
 /// The role that settles, and keeps trying while Redis does not let it. Meanwhile what waits here stays
 /// this replica's, so that nobody delivers it again.
@@ -56,15 +45,15 @@ impl Settler {
         }
     }
 
-    async fn settle(&self, batch: Vec<Settling>) {
+    async fn settle(&self, batch: Vec<(Delivery, Ending)>) {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let (mut processed, mut duplicate) = (Vec::new(), Vec::new());
-        for settling in &batch {
-            let kind = match settling.ending {
+        for (delivery, ending) in &batch {
+            let kind = match ending {
                 Ending::Duplicate => &mut duplicate,
                 _ => &mut processed,
             };
-            let receipt = settling.delivery.held.receipt.as_deref();
+            let receipt = delivery.held.receipt.as_deref();
             kind.extend(receipt.map(Receipt::entry).cloned());
         }
         while let Err(cause) = self.queue.settle(&processed, &duplicate).await {
@@ -79,7 +68,7 @@ impl Settler {
             }
             sleep(backoff.next_wait()).await;
         }
-        batch.into_iter().for_each(Settling::finish);
+        Delivery::finish_all(batch);
     }
 }
 
@@ -87,11 +76,18 @@ impl Role for Settler {
     /// After cancellation it settles what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
         loop {
-            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
-            if batch.is_empty() {
+            let settlings = next_batch(&mut self.waiting, WAITING, &cancelled).await;
+            if settlings.is_empty() {
                 return;
             }
-            self.settle(batch).await;
+            let mut settled = settlings.into_iter().flat_map(|Settling(settled)| settled);
+            loop {
+                let batch: Vec<_> = settled.by_ref().take(BATCH).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                self.settle(batch).await;
+            }
         }
     }
 }

@@ -46,6 +46,12 @@ pub(crate) struct StatusBody {
 pub(crate) struct ConsumerStatus {
     pub(crate) consumer_id: ConsumerId,
     pub(crate) state: ConsumerState,
+    /// How many messages it has been given and not answered yet.
+    pub(crate) in_flight: usize,
+    /// How many that may be.
+    pub(crate) limit: usize,
+    /// How many it takes in one request.
+    pub(crate) max_batch: usize,
 }
 
 /// How a consumer is doing.

@@ -15,12 +15,14 @@ mod registration;
 
 mod process_message;
 mod process_message_errors;
+mod process_messages;
 
 mod commit;
 mod commit_refused;
 mod commit_windows;
 
 mod bad_input;
+mod batches;
 mod buffer;
 mod dead_letters;
 mod dead_letters_cli;
@@ -39,6 +41,7 @@ mod server_warnings;
 mod status;
 mod throughput;
 
+mod durable_account;
 mod durable_kills;
 mod durable_letters;
 mod durable_queue;

@@ -28,10 +28,9 @@ pub(crate) async fn lonely_consumer(bus_port: u16, args: &[&str]) -> Result<Serv
 async fn a_consumer_says_that_it_is_running() -> Result<()> {
     let redis = redis().await?;
     let consumer = lonely_consumer(redis.port(), &[]).await?;
-    assert_eq!(
-        calls::get(&consumer, "/health").await?,
-        ok("Application is running")
-    );
+    let health = calls::get(&consumer, "/health").await?;
+    assert_eq!(health.status, 200);
+    assert_eq!(health.body["message"], "Application is running");
     Ok(())
 }
 

@@ -98,6 +98,10 @@ async fn what_waits_and_what_is_under_way_are_told_apart() -> Result<()> {
 async fn states(group: &Service) -> Result<Value> {
     let mut consumers = status(group).await?["consumers"].take();
     if let Some(consumers) = consumers.as_array_mut() {
+        for consumer in &mut *consumers {
+            *consumer =
+                json!({ "consumer_id": consumer["consumer_id"], "state": consumer["state"] });
+        }
         consumers.sort_by_key(|consumer| consumer["consumer_id"].to_string());
     }
     Ok(consumers)

@@ -27,7 +27,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// Packages nobody ships.
-const DEVELOPMENT: [&str; 3] = ["local-stack", "xtask", "functional-tests"];
+const DEVELOPMENT: [&str; 4] = ["contestants", "local-stack", "xtask", "functional-tests"];
 
 /// The modules of shipped packages that speak HTTP as a client.
 const HTTP_CLIENTS: [&str; 3] = ["consumer_client.rs", "group_client.rs", "http_client.rs"];

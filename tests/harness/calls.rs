@@ -176,7 +176,7 @@ fn client() -> &'static Client {
     })
 }
 
-/// A message that a consumer has let in and works on.
+/// A request that a consumer has let in and works on.
 #[derive(Debug)]
 pub struct UnderWay {
     connection: BufReader<TcpStream>,
@@ -188,10 +188,23 @@ pub struct UnderWay {
 /// # Errors
 /// When the consumer answers anything else.
 pub async fn begin_processing(consumer: &Service, message: &Value) -> Result<UnderWay> {
+    let (path, kind) = ("/processMessage", "application/json");
+    begin(consumer, path, kind, &message.to_string()).await
+}
+
+/// Begins `POST /processMessages` in the same way.
+///
+/// # Errors
+/// When the consumer answers anything else.
+pub async fn begin_processing_batch(consumer: &Service, lines: &str) -> Result<UnderWay> {
+    let (path, kind) = ("/processMessages", "application/x-ndjson");
+    begin(consumer, path, kind, lines).await
+}
+
+async fn begin(consumer: &Service, path: &str, kind: &str, body: &str) -> Result<UnderWay> {
     let mut connection = BufReader::new(TcpStream::connect(consumer.address()).await?);
-    let body = message.to_string();
     let header = format!(
-        "POST /processMessage HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
         consumer.address(),
         body.len()

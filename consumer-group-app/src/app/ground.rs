@@ -30,7 +30,7 @@ use crate::{
     http::{self, AppState},
     listener::{Gaps, Listener},
     mirror::Mirror,
-    outbox::Outboxes,
+    outbox::{self, Outboxes},
     queue::MemoryQueue,
     retry::RetryBudget,
     server_checker::ServerChecker,
@@ -134,7 +134,13 @@ impl Ground {
             started: Instant::now(),
         };
         let (list, durable) = (self.list.clone(), self.durable.clone());
-        let router = http::router(AppState::new(list, capacity, durable, status));
+        let router = http::router(AppState::new(
+            list,
+            group.clone(),
+            capacity,
+            durable,
+            status,
+        ));
         let server = HttpServer::new(socket, router);
         self.supervisor
             .spawn("http server", self.stages.serving.clone(), server);
@@ -184,8 +190,11 @@ impl Ground {
             room: Arc::clone(&changed),
             supervisor: outboxes.clone(),
             stop: self.stages.delivering.clone(),
-            max_in_flight: consumers.max_in_flight_per_consumer.get(),
-            attempt_timeout: delivery.attempt_timeout(),
+            rules: outbox::Rules {
+                max_in_flight: consumers.max_in_flight_per_consumer.get().into(),
+                max_batch: usize::from(consumers.max_batch.get()),
+                attempt_timeout: delivery.attempt_timeout(),
+            },
         };
         let group = ConsumerGroup::new(opener, Arc::clone(&changed));
         let dispatcher = Dispatcher {
@@ -195,6 +204,7 @@ impl Ground {
             letters: self.letters.clone(),
             policy: delivery.policy(),
             budget,
+            selection: consumers.selection,
             changed,
             pending: Pending::default(),
         };
@@ -222,7 +232,7 @@ impl Ground {
             capacity: consumers.max_consumer_group_size.get(),
         };
         let (list, client) = (self.list.clone(), self.client.clone());
-        let checker = HealthChecker::new(list, client, suspected, rules);
+        let checker = HealthChecker::new(list, group.clone(), client, suspected, rules);
         self.supervisor.spawn("health checker", stage(), checker);
         let key = names.consumer_list.clone();
         let mirror = Mirror::new(self.endpoint.clone(), key, group.clone());

@@ -1,10 +1,9 @@
 //! Which consumer gets a message.
 
-use protocol::ConsumerId;
-use rand::seq::IteratorRandom;
+use rand::{rngs::ThreadRng, seq::IteratorRandom};
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::{consumer_group::Member, delivery::Delivery};
+use crate::{consumer_group::Member, delivery::Delivery, selection::Selection};
 
 /// What became of a wish to hand over a delivery.
 pub(super) enum Placement {
@@ -16,54 +15,87 @@ pub(super) enum Placement {
 
 /// The consumers of one pass.
 pub(super) struct Round {
+    selection: Selection,
     /// All that may be picked.
     members: Vec<Member>,
-    /// Where in `members` those are that have shown no lack of room yet.
-    roomy: Vec<usize>,
+    /// Those that have room.
+    roomy: Vec<Roomy>,
+    random: ThreadRng,
+}
+
+/// A consumer that has room.
+#[derive(Debug, Clone, Copy)]
+struct Roomy {
+    /// Where it is in `members`.
+    member: usize,
+    /// How many more messages it may be given.
+    room: usize,
+    /// How many it has been given.
+    outstanding: usize,
 }
 
 impl Round {
-    pub(super) fn new(members: Vec<Member>) -> Self {
-        let has_room = |place: &usize| members[*place].outbox.capacity() > 0;
-        let roomy = (0..members.len()).filter(has_room).collect();
-        Self { members, roomy }
+    pub(super) fn new(members: Vec<Member>, selection: Selection) -> Self {
+        let roomy = members.iter().enumerate().map(|(place, member)| Roomy {
+            member: place,
+            room: member.room(),
+            outstanding: member.outstanding(),
+        });
+        Self {
+            selection,
+            roomy: roomy.filter(|roomy| roomy.room > 0).collect(),
+            members,
+            random: rand::rng(),
+        }
     }
 
     /// How many messages the outboxes would take.
     pub(super) fn room(&self) -> usize {
-        self.roomy
-            .iter()
-            .map(|place| self.members[*place].outbox.capacity())
-            .sum()
+        self.roomy.iter().map(|roomy| roomy.room).sum()
     }
 
-    /// Hands a delivery to a consumer drawn uniformly from those not tried yet; gives it back when
-    /// none of them has room. Once all have been tried, all may be tried again.
+    /// Hands a delivery to one of the consumers it has not been tried with yet; gives it back when none
+    /// of them has room. Once all have been tried, all may be tried again.
     pub(super) fn place(&mut self, mut delivery: Delivery) -> Placement {
         let tried = &mut delivery.held.tried;
         if !tried.is_empty() && self.members.iter().all(|member| tried.contains(&member.id)) {
             tried.clear();
         }
-        while let Some(at) = self.draw(&delivery.held.tried) {
-            let member = &self.members[self.roomy[at]];
-            delivery = match member.outbox.try_send(delivery) {
-                Ok(()) => return Placement::Placed,
-                Err(TrySendError::Full(delivery) | TrySendError::Closed(delivery)) => delivery,
-            };
+        while let Some(at) = self.pick(&delivery) {
+            let roomy = &mut self.roomy[at];
+            match self.members[roomy.member].outbox.try_send(delivery) {
+                Ok(()) => {
+                    roomy.room -= 1;
+                    roomy.outstanding += 1;
+                    if roomy.room == 0 {
+                        self.roomy.swap_remove(at);
+                    }
+                    return Placement::Placed;
+                }
+                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => delivery = back,
+            }
             self.roomy.swap_remove(at);
         }
         Placement::NoRoom(delivery)
     }
 
-    /// A place in `roomy`, drawn uniformly among the untried.
-    fn draw(&self, tried: &[ConsumerId]) -> Option<usize> {
-        let is_untried = |at: &usize| !tried.contains(&self.members[self.roomy[*at]].id);
-        if tried.is_empty() {
-            (0..self.roomy.len()).choose(&mut rand::rng())
-        } else {
-            (0..self.roomy.len())
-                .filter(is_untried)
-                .choose(&mut rand::rng())
+    /// A place in `roomy`, by the rule of selection.
+    fn pick(&mut self, delivery: &Delivery) -> Option<usize> {
+        if !delivery.held.tried.is_empty() {
+            return self.pick_untried(delivery);
         }
+        let roomy = &self.roomy;
+        let outstanding = |at: usize| roomy[at].outstanding;
+        self.selection
+            .pick(roomy.len(), outstanding, &mut self.random)
+    }
+
+    /// One of those the delivery has not been tried with, whatever the rule: it is there for few.
+    fn pick_untried(&mut self, delivery: &Delivery) -> Option<usize> {
+        let (members, tried) = (&self.members, &delivery.held.tried);
+        let places = self.roomy.iter().enumerate();
+        let untried = places.filter(|(_, roomy)| !tried.contains(&members[roomy.member].id));
+        let (at, _) = untried.choose(&mut self.random)?;
+        Some(at)
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn register(
     let registration = state.list.register(&id, state.capacity).await;
     match registration.map_err(|error| ApiError::internal(FAILED, &error))? {
         Registration::Registered | Registration::AlreadyMember => {
+            state.group.ask(&id);
             Ok(Json(MessageBody::registered(&id)))
         }
         Registration::Full => Err(ApiError::internal(

@@ -113,7 +113,26 @@ const CONSUMERS: &[Setting] = &[
         flag: "maxInFlightPerConsumer",
         value_name: "COUNT",
         default: Some("64"),
-        help: "How many messages one consumer may be given at once; fewer while it is slow",
+        help: "How many requests one consumer may be given at once; fewer while it is slow, and two at the \
+               most while they are batches",
+        heading: "Consumers",
+    },
+    Setting {
+        key: "consumers.max_batch",
+        flag: "maxBatch",
+        value_name: "COUNT",
+        default: Some("512"),
+        help: "How many messages one request may carry to a consumer that takes batches, whatever it says \
+               itself; 1: one message a request",
+        heading: "Consumers",
+    },
+    Setting {
+        key: "consumers.selection",
+        flag: "selection",
+        value_name: "KIND",
+        default: Some("random"),
+        help: "Which consumer gets a message: random (any, with equal chances), or least-loaded (of two \
+               drawn at random, the one with less to do)",
         heading: "Consumers",
     },
 ];

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
 use self::parts::{Frame, Parts, Running};
-use crate::{ConsumerSettings, Processor, processor::Processing, settings::Intake};
+use crate::{ConsumerSettings, Processor, processing::Processing, settings::Intake};
 
 /// A consumer that listens already and answers once it is run.
 #[derive(Debug)]

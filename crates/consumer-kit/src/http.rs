@@ -2,6 +2,7 @@
 
 mod health;
 mod process_message;
+mod process_messages;
 
 use std::sync::Arc;
 
@@ -10,14 +11,12 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use protocol::http::{HEALTH, PROCESS_MESSAGE};
+use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES};
 use service_kit::api_error::ApiError;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use crate::{
-    processor::{Processing, Processor},
-    sink::SinkHandle,
-};
+use self::health::Health;
+use crate::{Processor, processing::Processing, sink::SinkHandle};
 
 /// What the routes share.
 #[derive(Debug)]
@@ -25,6 +24,8 @@ pub(crate) struct AppState<P> {
     pub(crate) processing: Processing<P>,
     pub(crate) sink: SinkHandle,
     pub(crate) admission: Admission,
+    /// How many messages come in one request at most; 1: they come one by one.
+    pub(crate) max_batch: u32,
 }
 
 /// Lets work in, and is closed for the end of the process.
@@ -70,16 +71,29 @@ fn draining() -> ApiError {
 
 /// The router of a consumer that the group pushes to.
 pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>) -> Router {
-    let admission = state.admission.clone();
-    Router::new()
-        .route(PROCESS_MESSAGE, post(process_message::process_message))
-        .with_state(state)
-        .merge(health_router(admission))
+    let takes_batches = state.max_batch > 1;
+    let health = Health {
+        admission: state.admission.clone(),
+        max_batch: takes_batches.then_some(state.max_batch),
+    };
+    let mut router = Router::new().route(PROCESS_MESSAGE, post(process_message::process_message));
+    if takes_batches {
+        router = router.route(PROCESS_MESSAGES, post(process_messages::process_messages));
+    }
+    router.with_state(state).merge(health_router(health))
 }
 
 /// The router of a consumer that pulls.
-pub(crate) fn health_router(admission: Admission) -> Router {
+pub(crate) fn pull_router(admission: Admission) -> Router {
+    let max_batch = None;
+    health_router(Health {
+        admission,
+        max_batch,
+    })
+}
+
+fn health_router(health: Health) -> Router {
     Router::new()
         .route(HEALTH, get(health::health))
-        .with_state(admission)
+        .with_state(health)
 }

@@ -34,8 +34,9 @@
 //! | [`program`] | [`main`]: a worker from flags to exit code |
 //! | [`settings`] | what an operator can set about a consumer |
 //! | [`consumer`] | the composition: what is started, and how it ends |
-//! | [`http`] | the routes `/processMessage` and `/health` |
+//! | [`http`] | the routes `/processMessage`, `/processMessages` and `/health` |
 //! | [`processor`] | [`Processor`]: the part that is yours |
+//! | `processing` | has messages processed, as many at once as may be |
 //! | `puller` | takes messages from the durable queue, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`registrar`] | keeps the consumer registered with the group |
@@ -44,6 +45,8 @@
 pub mod consumer;
 pub mod group_client;
 pub mod http;
+mod places;
+mod processing;
 pub mod processor;
 pub mod program;
 mod puller;

@@ -23,7 +23,8 @@ use tracing::{debug, warn};
 
 use crate::{
     http::Admission,
-    processor::{ProcessError, Processing, Processor},
+    processing::Processing,
+    processor::{ProcessError, Processor},
     sink::{CommitError, SinkHandle},
 };
 

@@ -1,6 +1,9 @@
 //! What an operator can set about a consumer.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use redis_bus::{RedisSettings, commit::Retention};
 use serde::Deserialize;
@@ -139,6 +142,14 @@ pub const SETTINGS: &[Setting] = &[
         heading: PROCESSING,
     },
     Setting {
+        key: "consumer.max_batch",
+        flag: "maxBatch",
+        value_name: "COUNT",
+        default: Some("512"),
+        help: "How many messages the group may bring in one request; 1: one by one",
+        heading: PROCESSING,
+    },
+    Setting {
         key: "retention.dedup_window_seconds",
         flag: "dedupWindowSeconds",
         value_name: "SECONDS",
@@ -244,4 +255,6 @@ pub struct OwnSettings {
     pub max_deliveries: NonZeroU64,
     /// How many messages are processed at once; 0 for no limit.
     pub processing_concurrency: u32,
+    /// How many messages come in one request at most.
+    pub max_batch: NonZeroU32,
 }

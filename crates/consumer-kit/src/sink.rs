@@ -1,23 +1,31 @@
 //! Commits processed messages to the stream, many at a time.
 //!
-//! While one batch is on its way to Redis the next gathers, so batches grow under load and are single
+//! While batches are on their way to Redis the next gathers, so batches grow under load and are single
 //! messages when idle. Nothing waits for company.
 
+use std::{iter::repeat_with, sync::Arc};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ProcessedMessage;
 use redis_bus::{
     Added, BusError,
     commit::{Entry, MAX_FIELDS, ProcessedStream},
     queue::EntryId,
 };
-use service_kit::{batches::next_batch, supervisor::Role};
-use tokio::sync::{mpsc, oneshot};
+use service_kit::supervisor::Role;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How many messages may wait for the sink; their senders wait beyond that.
-const WAITING: usize = 1024;
+use crate::places::{put_back, take_well};
 
-/// The most messages of a batch.
-const BATCH: usize = 512;
+/// How many messages may wait for the sink; their senders wait beyond that.
+const WAITING: u32 = 1024;
+
+/// With so many messages a commit is full, and what else waits is for the next.
+const FULL: usize = 512;
+
+/// How many commits are under way at once: while Redis works on one, the other travels.
+const COMMITS: usize = 2;
 
 /// Why a processed message was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +45,22 @@ pub enum CommitError {
     Ended,
 }
 
-struct Waiting {
-    entry: Entry,
-    done: oneshot::Sender<Result<Added, BusError>>,
+/// What became of entries, in order.
+type Results = Vec<Result<Added, BusError>>;
+
+/// Entries that came together, and who waits for what becomes of them.
+struct HandOver {
+    entries: Vec<Entry>,
+    done: oneshot::Sender<Results>,
+    room: OwnedSemaphorePermit,
 }
 
 /// The way to the [`Sink`].
 #[derive(Debug, Clone)]
-pub struct SinkHandle(mpsc::Sender<Waiting>);
+pub struct SinkHandle {
+    sink: mpsc::Sender<HandOver>,
+    room: Arc<Semaphore>,
+}
 
 impl SinkHandle {
     /// Returns once the message is in the stream, by this call or by an earlier one, and `queued`, where
@@ -57,11 +73,42 @@ impl SinkHandle {
         processed: &ProcessedMessage,
         queued: Option<&EntryId>,
     ) -> Result<Added, CommitError> {
-        let (done, committed) = oneshot::channel();
         let entry = entry(processed, queued)?;
-        let waiting = Waiting { entry, done };
-        self.0.send(waiting).await.or(Err(CommitError::Ended))?;
-        Ok(committed.await.or(Err(CommitError::Ended))??)
+        let results = self.hand_over(vec![entry]).await;
+        let result = results.and_then(|mut results| results.pop());
+        Ok(result.ok_or(CommitError::Ended)??)
+    }
+
+    /// Returns once each message is in the stream, or why it is not, in order.
+    pub async fn commit_batch(
+        &self,
+        processed: &[ProcessedMessage],
+    ) -> Vec<Result<Added, CommitError>> {
+        let (entries, places) = take_well(processed.iter().map(|one| entry(one, None)));
+        if entries.is_empty() {
+            return put_back(places, []);
+        }
+        let results = self.hand_over(entries).await.into_iter().flatten();
+        let results = results.map(|result| result.map_err(CommitError::Bus));
+        put_back(
+            places,
+            results.chain(repeat_with(|| Err(CommitError::Ended))),
+        )
+    }
+
+    /// What became of each of the entries; `None` when the sink has ended.
+    async fn hand_over(&self, entries: Vec<Entry>) -> Option<Results> {
+        let (done, committed) = oneshot::channel();
+        let count = u32::try_from(entries.len()).unwrap_or(WAITING);
+        let room = Arc::clone(&self.room);
+        let room = room.acquire_many_owned(count.min(WAITING)).await.ok()?;
+        let hand_over = HandOver {
+            entries,
+            done,
+            room,
+        };
+        self.sink.send(hand_over).await.ok()?;
+        committed.await.ok()
     }
 }
 
@@ -81,39 +128,79 @@ fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry
 #[derive(Debug)]
 pub struct Sink {
     stream: ProcessedStream,
-    waiting: mpsc::Receiver<Waiting>,
+    waiting: mpsc::Receiver<HandOver>,
 }
 
 impl Sink {
     /// A sink for a stream, and the way to it.
     #[must_use]
     pub fn new(stream: ProcessedStream) -> (SinkHandle, Self) {
-        let (handle, waiting) = mpsc::channel(WAITING);
-        (SinkHandle(handle), Self { stream, waiting })
-    }
-
-    async fn commit(&self, batch: Vec<Waiting>) {
-        let (entries, waiting): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|waiting| (waiting.entry, waiting.done))
-            .unzip();
-        let results = self.stream.commit(&entries).await;
-        for (done, result) in waiting.into_iter().zip(results) {
-            // Whoever waited may have been cut off meanwhile; the entry stands all the same.
-            drop(done.send(result));
-        }
+        // Each hand-over has room for one message at least, so there are never more of them.
+        let most = usize::try_from(WAITING).unwrap_or(usize::MAX);
+        let (sink, waiting) = mpsc::channel(most);
+        let room = Arc::new(Semaphore::new(most));
+        (SinkHandle { sink, room }, Self { stream, waiting })
     }
 }
 
 impl Role for Sink {
     /// After cancellation it commits what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
+        let Self { stream, waiting } = self;
+        let mut under_way = FuturesUnordered::new();
+        let (mut is_closed, mut is_empty) = (false, false);
         loop {
-            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
-            if batch.is_empty() {
-                return;
+            let may_begin = under_way.len() < COMMITS && !is_empty;
+            tokio::select! {
+                gathered = gather(waiting), if may_begin => match gathered {
+                    Some(gathered) => under_way.push(gathered.commit(stream)),
+                    None => is_empty = true,
+                },
+                Some(()) = under_way.next() => {}
+                () = cancelled.cancelled(), if !is_closed => {
+                    waiting.close();
+                    is_closed = true;
+                }
+                else => return,
             }
-            self.commit(batch).await;
         }
     }
 }
+
+/// Entries of one commit, and who waits for how many of them.
+#[derive(Default)]
+struct Gathered {
+    entries: Vec<Entry>,
+    waiting: Vec<(usize, oneshot::Sender<Results>)>,
+}
+
+/// All that waits, until it is enough for a commit, or the first to come; `None` at the end.
+async fn gather(waiting: &mut mpsc::Receiver<HandOver>) -> Option<Gathered> {
+    let mut gathered = Gathered::default();
+    gathered.add(waiting.recv().await?);
+    while gathered.entries.len() < FULL
+        && let Ok(hand_over) = waiting.try_recv()
+    {
+        gathered.add(hand_over);
+    }
+    Some(gathered)
+}
+
+impl Gathered {
+    fn add(&mut self, mut hand_over: HandOver) {
+        self.waiting.push((hand_over.entries.len(), hand_over.done));
+        self.entries.append(&mut hand_over.entries);
+        drop(hand_over.room);
+    }
+
+    async fn commit(self, stream: &ProcessedStream) {
+        let mut results = stream.commit(&self.entries).await.into_iter();
+        for (count, done) in self.waiting {
+            // Whoever waited may have been cut off meanwhile; the entries stand all the same.
+            drop(done.send(results.by_ref().take(count).collect()));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -66,13 +66,31 @@ pub fn cargo() -> Command {
 }
 
 async fn build(profile: Profile) -> Result<Binaries> {
+    let names = [GROUP, CONSUMER, PUBLISHER];
+    let [group, consumer, publisher] = build_programs(names, profile).await?;
+    Ok(Binaries {
+        group,
+        consumer,
+        publisher,
+    })
+}
+
+/// Builds programs, each of the package of its name, and answers where each is; Cargo's progress goes to the terminal,
+/// if there is one.
+///
+/// # Errors
+/// When Cargo cannot be run or the build fails.
+pub async fn build_programs<const N: usize>(
+    names: [&str; N],
+    profile: Profile,
+) -> Result<[PathBuf; N]> {
     let mut command = cargo();
     command.args(["build", "--message-format", "json-render-diagnostics"]);
     if !stderr().is_terminal() {
         command.arg("--quiet");
     }
-    for name in [GROUP, CONSUMER, PUBLISHER] {
-        command.args(["--bin", name]);
+    for name in names {
+        command.args(["--package", name, "--bin", name]);
     }
     if profile == Profile::Release {
         command.arg("--release");
@@ -88,11 +106,11 @@ async fn build(profile: Profile) -> Result<Binaries> {
         bail!("cargo build failed ({})", output.status);
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(Binaries {
-        group: executable(&text, GROUP)?,
-        consumer: executable(&text, CONSUMER)?,
-        publisher: executable(&text, PUBLISHER)?,
-    })
+    let mut paths = names.map(|_| PathBuf::new());
+    for (path, name) in paths.iter_mut().zip(names) {
+        *path = executable(&text, name)?;
+    }
+    Ok(paths)
 }
 
 /// Where Cargo says it put a program; it also says so of one that was up to date.

@@ -14,6 +14,8 @@ pub const CHECK_MEMBERSHIP: &str = "/checkMembership";
 pub const HEALTH: &str = "/health";
 /// `POST` on a consumer: process one message.
 pub const PROCESS_MESSAGE: &str = "/processMessage";
+/// `POST` on a consumer that says `max_batch` in [`HEALTH`]: process many messages, one a line.
+pub const PROCESS_MESSAGES: &str = "/processMessages";
 
 /// `POST` on the group: publish messages to the durable queue.
 pub const MESSAGES: &str = "/messages";
@@ -22,6 +24,9 @@ pub const STATUS: &str = "/status";
 
 /// The largest body of `POST /messages`, in bytes (16 MiB).
 pub const MAX_PUBLISH_BODY_BYTES: usize = 16 << 20;
+
+/// The largest body of `POST /processMessages`, in bytes (1 MiB).
+pub const MAX_BATCH_BODY_BYTES: usize = 1 << 20;
 
 /// The largest body of the group's membership calls, in bytes; an id is at most 260 of them.
 pub const MAX_MEMBERSHIP_BODY_BYTES: usize = 4096;
@@ -107,9 +112,87 @@ pub struct Published {
     pub duplicate: u64,
 }
 
+/// Answer of a consumer's `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsumerHealth {
+    /// `Application is running`.
+    #[serde(default)]
+    pub message: String,
+    /// How many messages it takes in one `POST /processMessages`; left out by one that takes them only
+    /// one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_batch: Option<u32>,
+}
+
+/// Answer of `POST /processMessages`: `{"processed":512}`, or a result for each line, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BatchAnswer {
+    /// Every message was processed, and none of them before.
+    AllProcessed {
+        /// How many they were.
+        processed: usize,
+    },
+    /// What became of each.
+    Each {
+        /// One result a line of the request.
+        results: Vec<MessageResult>,
+    },
+}
+
+/// What became of one message of a batch: what `POST /processMessage` would have answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageResult {
+    /// The HTTP status.
+    pub status: u16,
+    /// As in [`MessageBody`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ProcessingResult>,
+    /// As in [`ErrorBody`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// As the header `Retry-After`, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl MessageResult {
+    /// A message that was processed.
+    pub const PROCESSED: Self = Self {
+        status: 200,
+        result: None,
+        error: None,
+        retry_after: None,
+    };
+}
+
 /// Answer of a call that went wrong: `{"error":"…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
     /// What went wrong, in words that give nothing away of the inside.
     pub error: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_batch_is_short_when_all_is_well() {
+        let answer = BatchAnswer::AllProcessed { processed: 512 };
+        let text = r#"{"processed":512}"#;
+        assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+        assert_eq!(serde_json::from_str::<BatchAnswer>(text).unwrap(), answer);
+    }
+
+    #[test]
+    fn a_result_needs_no_more_than_a_status() {
+        let text = r#"{"results":[{"status":200},{"status":422,"error":"no"}]}"#;
+        let answer: BatchAnswer = serde_json::from_str(text).unwrap();
+        let BatchAnswer::Each { results } = &answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(results[0], MessageResult::PROCESSED);
+        assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+    }
 }

@@ -9,11 +9,13 @@
 //! | [`consumer_id`] | [`ConsumerId`]: the `host:port` a consumer is known by |
 //! | [`http`] | paths and JSON bodies of both REST APIs |
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
+//! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
 //! | [`keys`] | the names of the channel, the list and the streams in Redis |
 
 pub mod consumer_id;
 pub mod dead_letter;
+pub mod fields;
 pub mod http;
 pub mod keys;
 pub mod message;
@@ -21,5 +23,6 @@ pub mod processed;
 
 pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
 pub use processed::{Additions, ProcessedMessage};

@@ -1,17 +1,21 @@
 //! A processed message: the entry of the stream `messages:processed`.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashSet},
     time::SystemTime,
 };
 
-use crate::{ConsumerId, Message, message::MESSAGE_ID};
+use crate::{ConsumerId, Fields, Message, message::MESSAGE_ID};
 
 /// The field that says which consumer processed a message.
 pub const CONSUMER_ID: &str = "consumer_id";
 
 /// The field that says when, as RFC 3339 in UTC with milliseconds.
 pub const PROCESSED_AT: &str = "processed_at";
+
+/// The names that are ours.
+const OWN: [&str; 3] = [MESSAGE_ID, CONSUMER_ID, PROCESSED_AT];
 
 /// What a processor adds to a message: names and values, any of them.
 pub type Additions = BTreeMap<String, String>;
@@ -39,32 +43,59 @@ impl ProcessedMessage {
     ///
     /// # Errors
     /// As [`Message::properties`].
-    pub fn fields(&self) -> serde_json::Result<Vec<(String, String)>> {
-        let at = humantime::format_rfc3339_millis(self.processed_at).to_string();
-        let mut fields = vec![
-            (MESSAGE_ID.to_owned(), self.message.id().to_string()),
-            (CONSUMER_ID.to_owned(), self.consumer_id.to_string()),
-            (PROCESSED_AT.to_owned(), at),
-        ];
-        let mut taken: HashSet<String> = fields.iter().map(|(name, _)| name.clone()).collect();
+    pub fn fields(&self) -> serde_json::Result<Fields> {
+        let properties = self.message.properties()?;
+        let count = OWN.len() + properties.len() + self.additions.len();
+        // A guess that is seldom too small: values are decoded, which makes them shorter.
+        let added: usize = self.additions.iter().map(|(n, v)| n.len() + v.len()).sum();
+        let bytes = self.message.body().len() + added + 128;
+        let mut fields = Fields::with_capacity(count, bytes);
+        fields.push(MESSAGE_ID, self.message.id().as_str());
+        fields.push(CONSUMER_ID, self.consumer_id.as_str());
+        let at = humantime::format_rfc3339_millis(self.processed_at);
+        fields.push_shown(PROCESSED_AT, at);
+        if self.is_any_name_given_twice(&properties) {
+            self.push_renamed(&properties, &mut fields);
+        } else {
+            for (name, value) in &properties {
+                fields.push(name, value);
+            }
+            for (name, value) in &self.additions {
+                fields.push(name, value);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Whether a name of ours is an addition's, or either is a property's.
+    fn is_any_name_given_twice(&self, properties: &[(Cow<'_, str>, Cow<'_, str>)]) -> bool {
+        let mut names = properties.iter().map(|(name, _)| &**name);
+        OWN.iter().any(|own| self.additions.contains_key(*own))
+            || names.any(|name| OWN.contains(&name) || self.additions.contains_key(name))
+    }
+
+    /// Adds properties and additions, each under a name that is free.
+    fn push_renamed(&self, properties: &[(Cow<'_, str>, Cow<'_, str>)], fields: &mut Fields) {
+        let mut taken = HashSet::from(OWN.map(Cow::Borrowed));
         let additions: Vec<_> = self
             .additions
             .iter()
-            .map(|(name, value)| (claim(&mut taken, name, "processor."), value.clone()))
+            .map(|(name, value)| (claim(&mut taken, name, "processor."), value))
             .collect();
-        for (name, value) in self.message.properties()? {
-            fields.push((claim(&mut taken, &name, "message."), value));
+        for (name, value) in properties {
+            fields.push(&claim(&mut taken, name, "message."), value);
         }
-        fields.extend(additions);
-        Ok(fields)
+        for (name, value) in additions {
+            fields.push(&name, value);
+        }
     }
 }
 
 /// Takes `name`, or the first of `prefix + name`, `prefix + prefix + name`, … that is free.
-fn claim(taken: &mut HashSet<String>, name: &str, prefix: &str) -> String {
-    let mut free = name.to_owned();
+fn claim<'a>(taken: &mut HashSet<Cow<'a, str>>, name: &'a str, prefix: &str) -> Cow<'a, str> {
+    let mut free = Cow::Borrowed(name);
     while !taken.insert(free.clone()) {
-        free.insert_str(0, prefix);
+        free.to_mut().insert_str(0, prefix);
     }
     free
 }
@@ -85,7 +116,12 @@ mod tests {
             consumer_id: "127.0.0.1:5001".parse().unwrap(),
             processed_at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         };
-        processed.fields().unwrap()
+        let fields = processed.fields().unwrap();
+        let texts: Vec<_> = fields.texts().map(str::to_owned).collect();
+        let pairs = texts.chunks_exact(2);
+        pairs
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect()
     }
 
     #[test]

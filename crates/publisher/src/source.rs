@@ -138,6 +138,6 @@ mod tests {
         let message = Message::parse(batches[0][0].clone()).unwrap();
         let properties = message.properties().unwrap();
         let (name, payload) = &properties[1];
-        assert_eq!((name.as_str(), payload.len()), ("payload", bytes));
+        assert_eq!((&**name, payload.len()), ("payload", bytes));
     }
 }

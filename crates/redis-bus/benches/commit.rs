@@ -112,14 +112,14 @@ async fn measure(server: &PrivateRedis, dedup_window: Duration, series: usize) -
 /// An entry like those of the sample processor; its id has the form of a UUID.
 fn entry(connection: usize, batch: usize, place: usize) -> Entry {
     let id = format!("{connection:08x}-{batch:04x}-4000-8000-{place:012x}");
-    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let fields = [
+        ("message_id", &*id),
+        ("consumer_id", "127.0.0.1:5001"),
+        ("processed_at", "2026-01-01T00:00:00.000Z"),
+        ("0123456789abcdef", "0123456789abcdef"),
+    ];
     Entry {
-        fields: vec![
-            field("message_id", &id),
-            field("consumer_id", "127.0.0.1:5001"),
-            field("processed_at", "2026-01-01T00:00:00.000Z"),
-            field("0123456789abcdef", "0123456789abcdef"),
-        ],
+        fields: fields.into_iter().collect(),
         queued: None,
     }
 }

@@ -1,5 +1,7 @@
 //! What became of something to be added once.
 
+use crate::BusError;
+
 /// What became of something to be added once to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
@@ -9,13 +11,22 @@ pub enum Added {
     Duplicate,
 }
 
-impl From<u8> for Added {
-    /// From a script's answer.
-    fn from(answer: u8) -> Self {
-        if answer == 0 {
-            Self::Duplicate
-        } else {
-            Self::Created
+/// What became of `count` things, from a script's answer: the places (from 1) of those that are
+/// duplicates.
+pub(crate) fn added_but(
+    duplicates: Result<Vec<usize>, BusError>,
+    count: usize,
+) -> Vec<Result<Added, BusError>> {
+    match duplicates {
+        Ok(duplicates) => {
+            let mut added = vec![Ok(Added::Created); count];
+            for place in duplicates {
+                if let Some(added) = added.get_mut(place - 1) {
+                    *added = Ok(Added::Duplicate);
+                }
+            }
+            added
         }
+        Err(cause) => vec![Err(cause); count],
     }
 }

@@ -5,61 +5,78 @@
 --
 -- KEYS[1] = stream, KEYS[2..4] = windows of settled ids, and for entries of the durable queue
 -- KEYS[5] = queue, KEYS[6] = account
--- ARGV = window in seconds, length to trim the stream to (0: never), number of messages, StreamGroup of
---        the queue or '', and for each message: its queue entry (with a StreamGroup only), number of
---        field arguments, and these, of which the second is its id
+-- ARGV = window in seconds, length to trim the stream to (0: never), StreamGroup of the queue or '',
+--        how many field arguments each message has of its own (two bytes for each), number of those
+--        that all messages have after the id, these; then, for all messages, the ids, with a
+--        StreamGroup the queue entries, and the arguments of their own. What would come again with
+--        each message costs as much as all that is done with it.
 -- Answers the places (from 1) of those that are duplicates.
-local call, pcall, args, unpack = redis.call, redis.pcall, ARGV, unpack
+local args, pcall, unpack, byte = ARGV, redis.pcall, unpack, string.byte
 local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], args[1])
-local stream, max_len, count, group = KEYS[1], args[2], tonumber(args[3]), args[4]
-local is_queued = group ~= ''
--- So many arguments of a call Redis keeps ready; beyond that it allocates each (script_lua.c).
-local together = 30
+local max_len, group, own_counts, shared = args[2], args[3], args[4], tonumber(args[5])
+local count, at = #own_counts / 2, 5 + shared
+local ids, entries = { unpack(args, at + 1, at + count) }, {}
+at = at + count
+if group ~= '' then
+    entries = { unpack(args, at + 1, at + count) }
+    at = at + count
+end
 
-local duplicates, failure = {}, nil
-local at, place = 5, 0
-while place < count and not failure do
-    local size = math.min(together, count - place)
-    local ids, entries, firsts, lasts = {}, {}, {}, {}
-    for i = 1, size do
-        if is_queued then
-            entries[i] = args[at]
-            at = at + 1
+-- The call that adds an entry, of which only the id and what is the message's own change.
+local add = { 'XADD', KEYS[1], 'MAXLEN', '~', max_len }
+if max_len == '0' then
+    add = { 'XADD', KEYS[1] }
+end
+add[#add + 1] = '*'
+add[#add + 1] = 'message_id'
+local id_at = #add + 1
+add[id_at] = ''
+for i = 6, 5 + shared do
+    add[#add + 1] = args[i]
+end
+local own_at = #add
+
+local seen = look_up(current, previous, ids)
+local duplicates, failure, done = {}, nil, count
+for place, id in ipairs(ids) do
+    local high, low = byte(own_counts, 2 * place - 1, 2 * place)
+    local own = 256 * high + low
+    if seen[id] then
+        duplicates[#duplicates + 1] = place
+    else
+        add[id_at] = id
+        for i = 1, own do
+            add[own_at + i] = args[at + i]
         end
-        firsts[i], lasts[i] = at + 1, at + args[at]
-        ids[i] = args[at + 2]
-        at = lasts[i] + 1
+        local result = pcall(unpack(add, 1, own_at + own))
+        if type(result) == 'table' then
+            failure, done = result, place - 1
+            break
+        end
+        -- Without a window there are no duplicates, not even here.
+        seen[id] = current
     end
-    local seen = look_up(current, previous, ids)
-    local added, in_batch, old, new = {}, {}, {}, {}
-    for i = 1, size do
-        local id = ids[i]
-        local is_duplicate = seen[i] or (current and in_batch[id])
-        if not is_duplicate then
-            local result
-            if max_len == '0' then
-                result = pcall('XADD', stream, '*', unpack(args, firsts[i], lasts[i]))
-            else
-                result = pcall('XADD', stream, 'MAXLEN', '~', max_len, '*',
-                    unpack(args, firsts[i], lasts[i]))
-            end
-            if type(result) == 'table' then
-                failure = result
-                break
-            end
-            in_batch[id] = true
-            added[#added + 1] = id
+    at = at + own
+end
+
+local added, new, old = ids, entries, {}
+if failure or #duplicates > 0 then
+    added, new = {}, {}
+    local next_old = 1
+    for place = 1, done do
+        local kind = new
+        if duplicates[next_old] == place then
+            next_old = next_old + 1
+            kind = old
         else
-            duplicates[#duplicates + 1] = place + i
+            added[#added + 1] = ids[place]
         end
-        local kind = is_duplicate and old or new
-        kind[#kind + 1] = entries[i]
+        kind[#kind + 1] = entries[place]
     end
-    remember(current, added)
-    if is_queued then
-        note(KEYS[6], 'processed', settle(KEYS[5], group, new))
-        note(KEYS[6], 'duplicate', settle(KEYS[5], group, old))
-    end
-    place = place + size
+end
+remember(current, added)
+if group ~= '' then
+    note(KEYS[6], 'processed', settle(KEYS[5], KEYS[6], group, new))
+    note(KEYS[6], 'duplicate', settle(KEYS[5], KEYS[6], group, old))
 end
 return failure or duplicates

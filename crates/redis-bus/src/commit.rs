@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use protocol::Fields;
 use redis::{Cmd, Pipeline, Value, cmd};
 
 use crate::{
     Added, BusError, Connection,
+    added::added_but,
     chunks::chunks,
     queue::{DurableQueue, EntryId, STREAM_GROUP},
     script::Script,
@@ -23,19 +25,33 @@ const FIELD_BYTES: usize = 64;
 pub struct Entry {
     /// Names and values, in order; at most [`MAX_FIELDS`]. The first is `message_id`, by whose value a
     /// second entry is refused.
-    pub fields: Vec<(String, String)>,
+    pub fields: Fields,
     /// Where it stands in the durable queue, if it was read from there; it leaves the queue in the
     /// same step.
     pub queued: Option<EntryId>,
 }
 
 impl Entry {
+    /// By which it is told apart.
+    fn id(&self) -> &str {
+        self.fields.texts().nth(1).unwrap_or_default()
+    }
+
+    /// The names and values after the id.
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.fields.texts().skip(2)
+    }
+
     /// How much it takes on its way, in bytes.
     fn bytes(&self) -> usize {
-        let fields = self.fields.iter();
-        fields
-            .map(|(name, value)| name.len() + value.len() + FIELD_BYTES)
-            .sum()
+        self.fields.bytes() + self.fields.len() * FIELD_BYTES
+    }
+
+    /// Appends names and values to a command.
+    fn add_fields(&self, command: &mut Cmd) {
+        for text in self.fields.texts() {
+            command.arg(text);
+        }
     }
 }
 
@@ -100,7 +116,7 @@ impl ProcessedStream {
                 let call = |command: &mut Cmd| self.script_call(command, chunk);
                 let duplicates: Result<Vec<usize>, _> =
                     self.connection.script(&self.script, call).await;
-                results.extend(added(duplicates, chunk.len()));
+                results.extend(added_but(duplicates, chunk.len()));
             } else {
                 results.extend(self.append(chunk).await);
             }
@@ -117,7 +133,7 @@ impl ProcessedStream {
             if self.max_len > 0 {
                 command.arg("MAXLEN").arg("~").arg(self.max_len);
             }
-            command.arg("*").arg(&entry.fields[..]);
+            entry.add_fields(command.arg("*"));
             pipeline.add_command(command);
         }
         match self
@@ -166,29 +182,46 @@ impl ProcessedStream {
         command
             .arg(self.settled.seconds())
             .arg(self.max_len)
-            .arg(entries.len())
             .arg(queue.map_or("", |_| STREAM_GROUP));
+        let shared = shared(entries);
+        let own_counts = entries.iter().flat_map(|entry| {
+            let count = entry.arguments().count() - shared;
+            u16::try_from(count).unwrap_or(u16::MAX).to_be_bytes()
+        });
+        command.arg(own_counts.collect::<Vec<u8>>()).arg(shared);
+        for argument in entries
+            .iter()
+            .take(1)
+            .flat_map(Entry::arguments)
+            .take(shared)
+        {
+            command.arg(argument);
+        }
         for entry in entries {
-            if queue.is_some() {
+            command.arg(entry.id());
+        }
+        if queue.is_some() {
+            for entry in entries {
                 command.arg(entry.queued.as_ref().map_or("", EntryId::as_str));
             }
-            command.arg(2 * entry.fields.len()).arg(&entry.fields[..]);
+        }
+        for argument in entries
+            .iter()
+            .flat_map(|entry| entry.arguments().skip(shared))
+        {
+            command.arg(argument);
         }
     }
 }
 
-/// What became of `count` entries, from the places of those that are duplicates.
-fn added(duplicates: Result<Vec<usize>, BusError>, count: usize) -> Vec<Result<Added, BusError>> {
-    match duplicates {
-        Ok(duplicates) => {
-            let mut added = vec![Ok(Added::Created); count];
-            for place in duplicates {
-                if let Some(added) = added.get_mut(place - 1) {
-                    *added = Ok(Added::Duplicate);
-                }
-            }
-            added
-        }
-        Err(cause) => vec![Err(cause); count],
-    }
+/// How many arguments after the id are the same for all entries: that of the consumer at least.
+fn shared(entries: &[Entry]) -> usize {
+    let Some((first, others)) = entries.split_first() else {
+        return 0;
+    };
+    let all = first.arguments().count();
+    others.iter().fold(all, |shared, other| {
+        let both = first.arguments().zip(other.arguments());
+        both.take(shared).take_while(|(a, b)| a == b).count()
+    })
 }

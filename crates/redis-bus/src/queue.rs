@@ -19,10 +19,7 @@ pub use self::{
     reader::{Keeper, QueueEntry, QueueReader},
 };
 use crate::{
-    Added, BusError, Connection,
-    chunks::{chunks, each},
-    script::Script,
-    windows::Windows,
+    Added, BusError, Connection, added::added_but, chunks::chunks, script::Script, windows::Windows,
 };
 
 /// The name of the `StreamGroup`.
@@ -51,6 +48,7 @@ pub struct DurableQueue {
     key: String,
     account_key: String,
     queued: Windows,
+    create: Script,
     enqueue: Script,
     settle: Script,
     reclaim: Script,
@@ -69,6 +67,11 @@ impl DurableQueue {
             key: in_slot_of(processed_stream, "queue"),
             account_key: in_slot_of(processed_stream, "account"),
             queued: Windows::queued(processed_stream, dedup_window),
+            create: Script::new(concat!(
+                "#!lua\n",
+                include_str!("queue/queue.lua"),
+                include_str!("queue/create.lua")
+            )),
             enqueue: Script::new(concat!(
                 "#!lua\n",
                 include_str!("windows.lua"),
@@ -126,11 +129,14 @@ impl DurableQueue {
                 self.queued.add_keys(command);
                 command.arg(self.queued.seconds()).arg(chunk.len());
                 for message in chunk {
-                    command.arg(message.id().as_str()).arg(&message.body()[..]);
+                    command.arg(message.id().as_str());
+                }
+                for message in chunk {
+                    command.arg(&message.body()[..]);
                 }
             };
-            let answers = self.connection.script(&self.enqueue, call).await;
-            results.extend(each::<u8, _>(answers, chunk.len(), Added::from));
+            let duplicates = self.connection.script(&self.enqueue, call).await;
+            results.extend(added_but(duplicates, chunk.len()));
         }
         results
     }
@@ -229,21 +235,12 @@ impl DurableQueue {
 
     /// Creates the stream and its `StreamGroup` unless they exist.
     async fn create_group(&self) -> Result<(), BusError> {
-        let created: Result<(), _> = self
-            .connection
-            .query(
-                cmd("XGROUP")
-                    .arg("CREATE")
-                    .arg(&self.key)
-                    .arg(STREAM_GROUP)
-                    .arg("0")
-                    .arg("MKSTREAM"),
-            )
-            .await;
-        match created {
-            Err(cause) if cause.code() == Some("BUSYGROUP") => Ok(()),
-            created => created,
-        }
+        let call = |command: &mut Cmd| {
+            command.arg(2);
+            self.add_keys(command);
+            command.arg(STREAM_GROUP);
+        };
+        self.connection.script(&self.create, call).await
     }
 
     /// Deletes a reader that has nothing pending.

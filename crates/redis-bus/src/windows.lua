@@ -25,13 +25,16 @@ local function open_windows(state, set0, set1, seconds)
     return sets[current], sets[current == '0' and '1' or '0']
 end
 
--- Which of `ids` (at least one) are in either window, as a list of booleans.
+-- Which of `ids` (at least one) are in either window, as a table with these as its keys.
 local function look_up(current, previous, ids)
     local seen = {}
-    if current then
-        for _, window in ipairs({ current, previous }) do
+    for _, window in ipairs({ current, previous }) do
+        -- Often there is no previous one, and looking for each id in nothing is not free.
+        if redis.call('EXISTS', window) == 1 then
             for i, found in ipairs(redis.call('SMISMEMBER', window, unpack(ids))) do
-                seen[i] = seen[i] or found == 1
+                if found == 1 then
+                    seen[ids[i]] = true
+                end
             end
         end
     end

@@ -41,6 +41,24 @@ impl ApiError {
         }
     }
 
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What a client is told.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What `Retry-After` says, in seconds.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
     /// 400, with what is wrong with the request.
     #[must_use]
     pub fn bad_request(why: &str) -> Self {

@@ -59,6 +59,20 @@ pub async fn read_json(request: Request<Body>, limit: usize) -> Result<Bytes, Ap
     read(request, limit).await
 }
 
+/// Reads the body of a request that should carry one JSON text a line, of at most `limit` bytes.
+///
+/// # Errors
+/// 415 when the content type is not `application/x-ndjson`; else as [`read_json`].
+pub async fn read_lines(request: Request<Body>, limit: usize) -> Result<Bytes, ApiError> {
+    let is_lines = content_type(request.headers())
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-ndjson"));
+    if !is_lines {
+        let text = "Content type is not application/x-ndjson.".to_owned();
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    }
+    read(request, limit).await
+}
+
 async fn read(request: Request<Body>, limit: usize) -> Result<Bytes, ApiError> {
     let body = Limited::new(request.into_body(), limit);
     match timeout(BODY_TIMEOUT, body.collect()).await {

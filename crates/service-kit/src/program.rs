@@ -7,16 +7,18 @@ use tracing::{error, warn};
 
 use crate::{
     settings::{Loaded, Program, SettingsError},
+    shutdown::ServiceSettings,
     telemetry::{self, LogSettings, chain},
 };
 
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
 pub const BAD_USAGE: u8 = 64;
 
-/// The section every program has.
+/// The sections every program has.
 #[derive(Deserialize)]
 struct Common {
     log: LogSettings,
+    service: ServiceSettings,
 }
 
 /// Runs a service to its end: reads its settings by way of `read`, starts its log and a runtime, and turns its result
@@ -29,7 +31,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
     service: impl FnOnce(S) -> F,
 ) -> ExitCode {
-    let (loaded, settings) = match prepare(program, read) {
+    let (loaded, common, settings) = match prepare(program, read) {
         Ok(prepared) => prepared,
         Err(SettingsError::CommandLine(answer)) => answer.exit(),
         Err(cause) => {
@@ -41,6 +43,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
         warn!("{warning}");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(common.service.worker_threads())
         .enable_all()
         .build()
     {
@@ -62,12 +65,12 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 fn prepare<S>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
-) -> Result<(Loaded, S), SettingsError> {
+) -> Result<(Loaded, Common, S), SettingsError> {
     let loaded = program.load(std::env::args_os(), std::env::vars_os())?;
     let common: Common = loaded.read()?;
     let settings = read(&loaded)?;
     telemetry::init(&common.log)?;
-    Ok((loaded, settings))
+    Ok((loaded, common, settings))
 }
 
 #[expect(

@@ -8,7 +8,7 @@ use local_stack::{Binaries, Profile, RedisServer, Stack, StackOptions};
 use crate::{
     account::{Account, first_entries},
     output::{count, say, step, table, warn},
-    publishing::Publishing,
+    publishing::{Publishing, wait_until_settled},
 };
 
 /// How many entries of the stream are shown.
@@ -100,7 +100,7 @@ async fn publish(arguments: &Arguments, stack: &Stack) -> Result<()> {
         Publishing::start(binaries, &stack.redis, arguments.messages, Stdio::inherit)?;
     publishing.finish().await?;
     step("Waiting until all of them are processed");
-    publishing.wait_until_settled(&stack.redis, |_| {}).await
+    wait_until_settled(&stack.redis, arguments.messages).await
 }
 
 /// Shows what became of the messages; says whether each is in exactly one place.

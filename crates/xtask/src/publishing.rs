@@ -1,9 +1,6 @@
 //! Publishing a number of messages and waiting until all of them have come out.
 
-use std::{
-    process::Stdio,
-    time::{Duration, SystemTime},
-};
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use local_stack::{Binaries, PrivateRedis};
@@ -23,11 +20,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(15);
 /// A publisher that has been started.
 #[derive(Debug)]
 pub(crate) struct Publishing {
-    /// The process; it ends when this is dropped.
-    pub process: Child,
-    /// When it was started.
-    pub started: SystemTime,
-    messages: u64,
+    /// It ends when this is dropped.
+    process: Child,
 }
 
 impl Publishing {
@@ -38,7 +32,6 @@ impl Publishing {
         messages: u64,
         output: fn() -> Stdio,
     ) -> Result<Self> {
-        let started = SystemTime::now();
         let process = Command::new(&binaries.publisher)
             .args(["--redisServerPort", &redis.port_text()])
             .args(["--count", &messages.to_string()])
@@ -48,11 +41,7 @@ impl Publishing {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the publisher")?;
-        Ok(Self {
-            process,
-            started,
-            messages,
-        })
+        Ok(Self { process })
     }
 
     /// Waits until it has published everything.
@@ -63,27 +52,21 @@ impl Publishing {
         }
         Ok(())
     }
+}
 
-    /// Waits until as many messages are in the two streams, or nothing more comes; calls `look` every
-    /// time the streams are looked at.
-    pub(crate) async fn wait_until_settled(
-        &self,
-        redis: &PrivateRedis,
-        mut look: impl FnMut(&Child),
-    ) -> Result<()> {
-        let mut connection = redis.connect().await?;
-        let mut progress = Progress::start("messages processed", self.messages);
-        let (mut settled, mut last_change) = (0, Instant::now());
-        while settled < self.messages && last_change.elapsed() < STALLED_AFTER {
-            look(&self.process);
-            let now = account::settled(&mut connection).await?;
-            if now > settled {
-                last_change = Instant::now();
-            }
-            settled = now;
-            progress.show(settled);
-            sleep(POLL).await;
+/// Waits until as many messages are in the two streams, or nothing more comes.
+pub(crate) async fn wait_until_settled(redis: &PrivateRedis, messages: u64) -> Result<()> {
+    let mut connection = redis.connect().await?;
+    let mut progress = Progress::start("messages processed", messages);
+    let (mut settled, mut last_change) = (0, Instant::now());
+    while settled < messages && last_change.elapsed() < STALLED_AFTER {
+        let now = account::settled(&mut connection).await?;
+        if now > settled {
+            last_change = Instant::now();
         }
-        Ok(())
+        settled = now;
+        progress.show(settled);
+        sleep(POLL).await;
     }
+    Ok(())
 }

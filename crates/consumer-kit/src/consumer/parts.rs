@@ -24,7 +24,7 @@ use crate::{
     ConsumerSettings, Processor,
     group_client::GroupClient,
     http::{self, Admission, AppState},
-    processor::Processing,
+    processing::Processing,
     puller::{Puller, Work},
     registrar::Registrar,
     sink::{Sink, SinkHandle},
@@ -64,6 +64,7 @@ impl<P: Processor> Parts<P> {
             processing: self.processing,
             sink: self.frame.commit_to(stream),
             admission: self.frame.admission.clone(),
+            max_batch: settings.consumer.max_batch.get(),
         }));
         self.frame.serve(self.listener, router, &self.id)?;
         Ok(self.frame.take_messages("registrar", registrar, None))
@@ -85,7 +86,7 @@ impl<P: Processor> Parts<P> {
             .from_queue(queue.clone());
         let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
         let admission = self.frame.admission.clone();
-        let router = http::health_router(admission.clone());
+        let router = http::pull_router(admission.clone());
         self.frame.serve(self.listener, router, &self.id)?;
         let reader = QueueReader::new(endpoint, queue.clone());
         info!(queue = queue.key(), reader = reader.name(), "pulling");

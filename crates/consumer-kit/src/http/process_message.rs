@@ -8,13 +8,14 @@ use axum::{
     extract::State,
     http::{Request, StatusCode},
 };
+use bytes::Bytes;
 use protocol::{Message, http::MessageBody, message::MAX_MESSAGE_BYTES};
 use redis_bus::Added;
 use service_kit::{api_error::ApiError, http_body::read_json};
 use tracing::debug;
 
 use super::AppState;
-use crate::{Processor, sink::CommitError};
+use crate::{ProcessError, Processor, sink::CommitError};
 
 const FAILED: &str = "Failed to process message!";
 
@@ -27,26 +28,37 @@ pub(super) async fn process_message<P: Processor>(
 ) -> Result<Json<MessageBody>, ApiError> {
     let _under_way = state.admission.admit()?;
     let body = read_json(request, MAX_MESSAGE_BYTES).await?;
-    let message =
-        Message::parse(body).map_err(|error| ApiError::bad_request(&error.to_string()))?;
+    let message = parse(body)?;
     let id = message.id().clone();
     let processed = state.processing.run(message).await;
-    let processed = processed.map_err(|error| ApiError::internal(FAILED, &*error))?;
-    let added = match state.sink.commit(&processed, None).await {
-        Ok(added) => added,
-        Err(error @ CommitError::TooManyFields) => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(ApiError::new(status, error.to_string()));
-        }
-        // The work is done and only Redis does not take it: soon it may.
-        Err(error @ CommitError::Bus(_)) => {
-            return Err(ApiError::internal(FAILED, &error).retry_after(STORE_AGAIN_SECONDS));
-        }
-        Err(error) => return Err(ApiError::internal(FAILED, &error)),
-    };
+    let processed = processed.map_err(|error| not_processed(&error))?;
+    let added = state.sink.commit(&processed, None).await;
+    let added = added.map_err(|error| not_committed(&error))?;
     debug!(message.id = %id, ?added, "processed");
     Ok(Json(match added {
         Added::Created => MessageBody::processed(&id),
         Added::Duplicate => MessageBody::duplicate(&id),
     }))
+}
+
+/// The message in a body, or in a line of one.
+pub(super) fn parse(body: Bytes) -> Result<Message, ApiError> {
+    Message::parse(body).map_err(|error| ApiError::bad_request(&error.to_string()))
+}
+
+/// The answer to a message whose processing failed.
+pub(super) fn not_processed(error: &ProcessError) -> ApiError {
+    ApiError::internal(FAILED, &**error)
+}
+
+/// The answer to a message that was processed and not committed.
+pub(super) fn not_committed(error: &CommitError) -> ApiError {
+    match error {
+        CommitError::TooManyFields => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
+        // The work is done and only Redis does not take it: soon it may.
+        CommitError::Bus(_) => ApiError::internal(FAILED, error).retry_after(STORE_AGAIN_SECONDS),
+        CommitError::Encode(_) | CommitError::Ended => ApiError::internal(FAILED, error),
+    }
 }

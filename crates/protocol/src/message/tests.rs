@@ -86,15 +86,29 @@ fn nesting_is_limited_as_in_the_consumers_parser() {
 #[test]
 fn properties_are_text_or_the_json_they_were_published_as() {
     let text = r#"{"s":"a\"b","message_id":"x","n":1.50,"o":{"k": [1, 2]},"z":null,"s":"last"}"#;
-    let properties = parse(text).unwrap().properties().unwrap();
+    let message = parse(text).unwrap();
+    let properties = message.properties().unwrap();
     let expected = [
         ("s", "last"),
         ("n", "1.50"),
         ("o", r#"{"k": [1, 2]}"#),
         ("z", "null"),
     ];
-    assert_eq!(
-        properties,
-        expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
-    );
+    assert_eq!(properties, expected.map(|(n, v)| (n.into(), v.into())));
+}
+
+#[test]
+fn of_a_repeated_name_the_last_value_counts_however_many_names_there_are() {
+    for names in [1, 15, 16, 17, 18, 100, 3_000] {
+        let first: String = (0..names)
+            .map(|n| format!(r#","\u006e{n}":"no""#))
+            .collect();
+        let again: String = (0..names).map(|n| format!(r#","n{n}":{n}"#)).collect();
+        let message = parse(&format!(r#"{{"message_id":"a"{first}{again}}}"#)).unwrap();
+        let properties = message.properties().unwrap();
+        let expected: Vec<_> = (0..names)
+            .map(|n| (format!("n{n}").into(), n.to_string().into()))
+            .collect();
+        assert_eq!(properties, expected);
+    }
 }

@@ -7,7 +7,7 @@
 -- ARGV = window in seconds, StreamGroup, number of letters, and for each: its identity, queue entry or
 --        '', number of field arguments, these. The identity is the message's id; for what is no message
 --        a byte that no id has, then what tells the payload apart; '' for a letter that is always written.
--- Answers a list: 'buried', 'processed', 'duplicate', or 'gone' when its queue entry is.
+-- Answers a list: 'buried', 'processed', 'duplicate', or 'gone' when its queue entry is settled.
 local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], ARGV[1])
 local group, count = ARGV[2], tonumber(ARGV[3])
 local answers = {}
@@ -20,16 +20,16 @@ for i = 1, count do
         identity = '\254' .. redis.sha1hex(identity)
     end
     local mark = '\255' .. identity
-    local seen = { false, false }
+    local seen = {}
     if identity ~= '' then
         seen = look_up(current, previous, { identity, mark })
     end
     local answer
-    if entry ~= '' and #redis.call('XRANGE', KEYS[5], entry, entry) == 0 then
+    if entry ~= '' and not is_unsettled(KEYS[5], group, entry) then
         answer = 'gone'
-    elseif seen[2] then
+    elseif seen[mark] then
         answer = 'duplicate'
-    elseif seen[1] then
+    elseif seen[identity] then
         answer = (KEYS[6] and entry == '') and 'duplicate' or 'processed'
     else
         redis.call('XADD', KEYS[1], '*', unpack(ARGV, first, at - 1))
@@ -42,7 +42,7 @@ for i = 1, count do
         if entry == '' then
             note(KEYS[6], 'received', 1)
         else
-            settle(KEYS[5], group, { entry })
+            settle(KEYS[5], KEYS[6], group, { entry })
         end
         note(KEYS[6], answer == 'buried' and 'dead_lettered' or answer, 1)
     end

@@ -11,7 +11,8 @@ use crate::BusError;
 /// moves a message from one of these to another also keeps the account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueAccount {
-    /// Brought to the queue, new or not, or to the dead letters without having been in it.
+    /// Brought to the queue, new or not, or to the dead letters without having been in it. Settled
+    /// messages that are handed out again, because somebody destroyed the `StreamGroup`, count again.
     pub received: u64,
     /// Of these, known already when they came, or found processed already in the end.
     pub duplicate: u64,

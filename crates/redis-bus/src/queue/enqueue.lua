@@ -2,32 +2,28 @@
 -- every message, and all of them bring it here.
 --
 -- KEYS[1] = queue, KEYS[2] = account, KEYS[3..5] = windows of queued ids
--- ARGV = window in seconds, number of messages, and for each: id, message
--- Answers a list: 1 for a message that was added, 0 for a duplicate.
-local current, previous = open_windows(KEYS[3], KEYS[4], KEYS[5], ARGV[1])
-local count = tonumber(ARGV[2])
-local ids = {}
-for i = 1, count do
-    ids[i] = ARGV[1 + 2 * i]
-end
+-- ARGV = window in seconds, number of messages, their ids, the messages
+-- Answers the places (from 1) of those that are duplicates.
+local args, pcall, queue = ARGV, redis.pcall, KEYS[1]
+local current, previous = open_windows(KEYS[3], KEYS[4], KEYS[5], args[1])
+local count = tonumber(args[2])
+local ids = { unpack(args, 3, 2 + count) }
 local seen = look_up(current, previous, ids)
-local added, in_batch, answers = {}, {}, {}
-local failure
-for i = 1, count do
-    if seen[i] or in_batch[ids[i]] then
-        answers[i] = 0
+local added, duplicates, failure = {}, {}, nil
+for place, id in ipairs(ids) do
+    if seen[id] then
+        duplicates[#duplicates + 1] = place
     else
-        local result = redis.pcall('XADD', KEYS[1], '*', 'message', ARGV[2 + 2 * i])
-        if type(result) == 'table' and result.err then
+        local result = pcall('XADD', queue, '*', 'message', args[2 + count + place])
+        if type(result) == 'table' then
             failure = result
             break
         end
-        in_batch[ids[i]] = true
-        added[#added + 1] = ids[i]
-        answers[i] = 1
+        seen[id] = true
+        added[#added + 1] = id
     end
 end
 remember(current, added)
-note(KEYS[2], 'received', #answers)
-note(KEYS[2], 'duplicate', #answers - #added)
-return failure or answers
+note(KEYS[2], 'received', #added + #duplicates)
+note(KEYS[2], 'duplicate', #duplicates)
+return failure or duplicates

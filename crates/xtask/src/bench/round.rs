@@ -1,187 +1,183 @@
 //! One round: a fresh system, a number of messages, and what it took.
+//!
+//! The time is taken from the moment before the first message goes out, which the load notes, to the last
+//! entry, whose id begins with the time it was made. Both are told by the clock of this machine.
 
-use std::{
-    process::Stdio,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, PrivateRedis, Profile, RedisServer, Stack, StackOptions,
+    PrivateRedis,
     redis::{AsyncCommands, streams::StreamRangeReply},
 };
 use protocol::keys::PROCESSED_STREAM;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    ceiling,
+    contestant::Contestant,
+    helper::Helper,
+    system::{Part, System, SystemOptions},
     usage::{ProcessUsage, Watch},
+    xadd,
 };
-use crate::{account::Account, publishing::Publishing};
+use crate::{account::Account, publishing::wait_until_settled};
 
-/// Redis cuts off a subscriber that lags too far behind; a whole round must fit.
-const REDIS_ARGS: [&str; 5] = [
-    "--client-output-buffer-limit",
-    "pubsub",
-    "256mb",
-    "64mb",
-    "60",
-];
-
-/// So long a message may wait in the group, longer than any round.
-const DEADLINE_SECONDS: &str = "600";
-
-/// So much may wait in the group.
-const BUFFERED_BYTES: &str = "1073741824";
-
-/// Which way messages go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Way {
-    /// Through the memory of the group, over HTTP.
-    Memory,
-    /// Through the durable queue, and from the group over HTTP.
-    DurablePush,
-    /// Through the durable queue, which the consumers read themselves.
-    DurablePull,
-}
-
-impl Way {
-    pub(super) const ALL: [Self; 3] = [Self::Memory, Self::DurablePush, Self::DurablePull];
-
-    /// For people.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "--queue memory",
-            Self::DurablePush => "--queue stream",
-            Self::DurablePull => "--queue stream, --intake pull",
-        }
-    }
-
-    fn queue(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::DurablePush | Self::DurablePull => "stream",
-        }
-    }
-
-    fn consumer_args(self) -> &'static [&'static str] {
-        match self {
-            Self::Memory | Self::DurablePush => &[],
-            Self::DurablePull => &["--intake", "pull"],
-        }
-    }
-}
-
-/// What a round does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RoundOptions<'a> {
-    pub server: &'a RedisServer,
-    pub messages: u32,
-    pub consumers: usize,
-    pub way: Way,
-}
+/// How long the load may take.
+const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a round came to.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Round {
-    pub way: Way,
-    /// From the start of the publisher to the last entry of the stream.
-    pub seconds: f64,
+    /// Rounds of the same number were run one after the other.
+    pub number: u8,
+    pub contestant: Contestant,
     pub messages_per_second: f64,
+    /// What became of the messages; `None` where they end in no entries.
+    pub fate: Option<Fate>,
+    pub processes: Vec<ProcessUsage>,
+}
+
+impl Round {
+    /// What these parts took together; `None` where there is none of them.
+    pub(super) fn cpu_seconds_per_million(&self, parts: &[Part]) -> Option<f64> {
+        let of_parts = self
+            .processes
+            .iter()
+            .filter(|one| parts.contains(&one.part));
+        let seconds = of_parts.map(|one| one.cpu_seconds_per_million);
+        seconds.reduce(|sum, one| sum + one)
+    }
+}
+
+/// What became of the messages of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Fate {
     /// Entries beyond the first of a message.
     pub duplicates: u64,
     /// Messages in neither stream.
     pub lost: u64,
     /// Messages in `messages:failed`.
     pub failed: u64,
-    /// What `redis-benchmark` reaches in the same Redis with the same entry.
-    pub xadd_per_second: f64,
-    /// Our messages a second as a part of that.
-    pub share_of_xadd: f64,
+}
+
+impl Fate {
+    /// That of both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            duplicates: self.duplicates + other.duplicates,
+            lost: self.lost + other.lost,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
+/// Messages brought to entries.
+#[derive(Debug, Clone)]
+pub(super) struct Carried {
+    /// From the first message to the last entry.
+    pub seconds: f64,
+    pub account: Account,
     pub processes: Vec<ProcessUsage>,
 }
 
-/// Runs a round with one message a request.
-pub(super) async fn run(options: RoundOptions<'_>) -> Result<Round> {
-    let stack = start(options, options.way.consumer_args()).await?;
-    let mut watch = Watch::start(&stack, options.messages)?;
-    let mut publishing = publish(&stack.redis, options.messages).await?;
-    publishing
-        .wait_until_settled(&stack.redis, |publisher| watch.sample(publisher))
-        .await?;
-    let processes = watch.finish()?;
-    publishing.finish().await?;
+impl Carried {
+    /// What became of so many messages.
+    pub(super) fn fate(&self, messages: u32) -> Fate {
+        Fate {
+            duplicates: self.account.duplicates,
+            lost: self.account.lost(messages.into()),
+            failed: self.account.failed,
+        }
+    }
+}
 
-    let mut connection = stack.redis.connect().await?;
-    let account = Account::read(&mut connection).await?;
-    let seconds = time_of_last_entry(&stack.redis, publishing.started).await?;
-    let messages_per_second = f64::from(options.messages) / seconds.as_secs_f64();
-    let xadd_per_second = ceiling::run(options.server, stack).await?;
-    Ok(Round {
-        way: options.way,
-        seconds: seconds.as_secs_f64(),
+/// Runs a round of a number.
+pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -> Result<Round> {
+    let contestant = options.contestant;
+    let round = |messages_per_second, fate, processes| Round {
+        number,
+        contestant,
         messages_per_second,
-        duplicates: account.duplicates,
-        lost: account.lost(options.messages.into()),
-        failed: account.failed,
-        xadd_per_second,
-        share_of_xadd: messages_per_second / xadd_per_second,
+        fate,
+        processes,
+    };
+    match contestant {
+        Contestant::Xadd => {
+            let rate = xadd::run(options.server).await?;
+            Ok(round(rate, None, Vec::new()))
+        }
+        Contestant::Ceiling => {
+            let (rate, processes) = ceiling(messages, options).await?;
+            Ok(round(rate, None, processes))
+        }
+        Contestant::MemorySingle
+        | Contestant::MemoryBatch
+        | Contestant::StreamPush
+        | Contestant::StreamPull
+        | Contestant::Bare
+        | Contestant::StreamsWorker => {
+            let carried = carry(messages, options).await?;
+            let rate = f64::from(messages) / carried.seconds;
+            let fate = carried.fate(messages);
+            Ok(round(rate, Some(fate), carried.processes))
+        }
+    }
+}
+
+/// Starts a system, sends messages as fast as Redis takes them, and waits for the last entry.
+pub(super) async fn carry(messages: u32, options: SystemOptions<'_>) -> Result<Carried> {
+    #[derive(Deserialize)]
+    struct Load {
+        started_ms: u64,
+    }
+    let system = System::start(options).await?;
+    let watch = Watch::start(&system)?;
+    let hears_the_channel = options.contestant != Contestant::StreamsWorker;
+    let load = if hears_the_channel { "publish" } else { "feed" };
+    let mut helper =
+        Helper::start(&system.redis, &[load, "--count", &messages.to_string()]).await?;
+    wait_until_settled(&system.redis, messages.into()).await?;
+    let Load { started_ms } = helper.told(LOAD_DEADLINE).await?;
+    let load_cpu = helper.finish(LOAD_DEADLINE).await?;
+    let mut processes = vec![ProcessUsage::of_load(load, load_cpu, messages)];
+    processes.extend(watch.finish(messages)?);
+    let ended = time_of_last_entry(&system.redis).await?;
+    let took = ended.checked_sub(Duration::from_millis(started_ms));
+    let seconds = took.context("the clock was set back")?.as_secs_f64();
+    let account = Account::read(&mut system.redis.connect().await?).await?;
+    system.stop().await?;
+    Ok(Carried {
+        seconds,
+        account,
         processes,
     })
 }
 
-/// Messages a second of a system whose consumers are told something.
-pub(super) async fn throughput(options: RoundOptions<'_>, consumer_args: &[&str]) -> Result<f64> {
-    let stack = start(options, consumer_args).await?;
-    let mut publishing = publish(&stack.redis, options.messages).await?;
-    publishing.wait_until_settled(&stack.redis, |_| {}).await?;
-    publishing.finish().await?;
-    let mut connection = stack.redis.connect().await?;
-    let processed: u32 = connection.xlen(PROCESSED_STREAM).await?;
-    let seconds = time_of_last_entry(&stack.redis, publishing.started).await?;
-    stack.stop().await?;
-    Ok(f64::from(processed) / seconds.as_secs_f64())
+/// Deliveries and entries a second, as the contestant of that name tells it.
+async fn ceiling(messages: u32, options: SystemOptions<'_>) -> Result<(f64, Vec<ProcessUsage>)> {
+    #[derive(Deserialize)]
+    struct Told {
+        seconds: f64,
+    }
+    let system = System::start(options).await?;
+    let watch = Watch::start(&system)?;
+    let count = messages.to_string();
+    let mut helper = Helper::start(&system.redis, &["ceiling", "--count", &count]).await?;
+    let Told { seconds } = helper.told(LOAD_DEADLINE).await?;
+    let cpu = helper.finish(LOAD_DEADLINE).await?;
+    let mut processes = vec![ProcessUsage::of_load("ceiling", cpu, messages)];
+    processes.extend(watch.finish(messages)?);
+    system.stop().await?;
+    Ok((f64::from(messages) / seconds, processes))
 }
 
-async fn start(options: RoundOptions<'_>, consumer_args: &[&str]) -> Result<Stack> {
-    let server = options.server;
-    let messages = options.messages.to_string();
-    let queue = options.way.queue();
-    let options = StackOptions {
-        profile: Profile::Release,
-        consumers: options.consumers,
-        redis_args: &REDIS_ARGS,
-        group_args: &[
-            "--queue",
-            queue,
-            "--maxBufferedMessages",
-            &messages,
-            "--maxBufferedBytes",
-            BUFFERED_BYTES,
-            "--deliveryDeadlineSeconds",
-            DEADLINE_SECONDS,
-        ],
-        consumer_args,
-    };
-    Stack::start_with(server, options).await
-}
-
-async fn publish(redis: &PrivateRedis, messages: u32) -> Result<Publishing> {
-    let binaries = Binaries::build(Profile::Release).await?;
-    Publishing::start(binaries, redis, messages.into(), Stdio::null)
-}
-
-/// How long after `started` the last entry was made: a stream id begins with the time in milliseconds.
-async fn time_of_last_entry(redis: &PrivateRedis, started: SystemTime) -> Result<Duration> {
+/// When the last entry was made: a stream id begins with the time in milliseconds since 1970.
+async fn time_of_last_entry(redis: &PrivateRedis) -> Result<Duration> {
     let mut connection = redis.connect().await?;
     let last: StreamRangeReply = connection
         .xrevrange_count(PROCESSED_STREAM, "+", "-", 1)
         .await?;
     let id = &last.ids.first().context("nothing was processed")?.id;
     let millis = id.split('-').next().unwrap_or(id).parse()?;
-    let started = started.duration_since(UNIX_EPOCH)?;
-    Duration::from_millis(millis)
-        .checked_sub(started)
-        .context("the clock was set back")
+    Ok(Duration::from_millis(millis))
 }

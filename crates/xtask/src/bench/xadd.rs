@@ -1,50 +1,50 @@
-//! What Redis alone can do: `redis-benchmark` adds the same entry to a stream.
+//! What Redis does when it does nothing else: `redis-benchmark` adds an entry like ours to a stream.
 
 use anyhow::{Context, Result, bail};
-use local_stack::{RedisServer, Stack, redis};
+use local_stack::{PrivateRedis, RedisServer, redis};
 use tokio::process::Command;
-
-use crate::{account::first_entries, output::say};
 
 /// The stream the entries go to.
 const STREAM: &str = "bench:xadd";
 
 const REQUESTS: u64 = 500_000;
-const PIPELINE: &str = "64";
-const CLIENTS: &str = "4";
 
-/// Ends the services and measures with their Redis; answers entries a second.
-pub(super) async fn run(server: &RedisServer, mut stack: Stack) -> Result<f64> {
+/// So many at once, by so many connections.
+const LOAD: [&str; 4] = ["-P", "64", "-c", "4"];
+
+/// The fields of an entry as the sample processor makes it.
+const FIELDS: [&str; 10] = [
+    "message_id",
+    "0b6f2a4e-7c1d-4e0a-9c53-1f2d3c4b5a69",
+    "consumer_id",
+    "127.0.0.1:50001",
+    "processed_at",
+    "2026-01-01T00:00:00.000Z",
+    "text",
+    "message 123456 of 200000",
+    "random_01234567",
+    "0123456789abcdef",
+];
+
+/// Entries a second.
+pub(super) async fn run(server: &RedisServer) -> Result<f64> {
     let program = server
         .tool("redis-benchmark")
         .context("redis-benchmark is not in PATH; it comes with the Redis server")?;
-    let mut connection = stack.redis.connect().await?;
-    let entries = first_entries(&mut connection, 1).await?;
-    let (_, fields) = entries.into_iter().next().context("the stream is empty")?;
-    for service in stack.consumers.iter_mut().chain([&mut stack.group]) {
-        service.kill().await?;
-    }
-    redis::cmd("FLUSHALL").exec_async(&mut connection).await?;
-    say("    redis-benchmark: the same entry, by XADD");
+    let mut own = PrivateRedis::start_with(server, &[]).await?;
     let output = Command::new(program)
-        .args(["-p", &stack.redis.port_text()])
-        .args([
-            "-P",
-            PIPELINE,
-            "-c",
-            CLIENTS,
-            "-n",
-            &REQUESTS.to_string(),
-            "-q",
-        ])
+        .args(["-p", &own.port_text(), "-n", &REQUESTS.to_string(), "-q"])
+        .args(LOAD)
         .args(["XADD", STREAM, "*"])
-        .args(fields)
+        .args(FIELDS)
         .kill_on_drop(true)
         .output()
         .await
         .context("cannot run redis-benchmark")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    let mut connection = own.connect().await?;
     let added: u64 = redis::AsyncCommands::xlen(&mut connection, STREAM).await?;
+    own.kill().await?;
     // It sends whole pipelines, so there may be a few more.
     if !output.status.success() || added < REQUESTS {
         let error = String::from_utf8_lossy(&output.stderr);

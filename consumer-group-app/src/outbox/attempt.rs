@@ -1,0 +1,164 @@
+//! One request to a consumer, from the messages that wait to what became of each.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use protocol::http::MAX_BATCH_BODY_BYTES;
+
+use crate::{
+    consumer_client::Outcomes,
+    delivery::{Delivery, Outcome},
+    lane::{Lane, Parcel},
+};
+
+/// An attempt that has ended.
+pub(super) struct Attempt {
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) outcomes: Outcomes,
+    pub(super) lane: Option<Lane>,
+    pub(super) took: Duration,
+    /// Whether nothing else was under way when it began.
+    pub(super) was_alone: bool,
+}
+
+impl Attempt {
+    /// Whether the consumer did its part: it took no message for too much, and not all of them failed.
+    pub(super) fn went_well(&self) -> bool {
+        match &self.outcomes {
+            Outcomes::All(outcome) => is_well(outcome),
+            Outcomes::Each(outcomes) => {
+                let is_busy = |outcome: &Outcome| matches!(outcome, Outcome::Busy(_));
+                outcomes.iter().any(is_well) && !outcomes.iter().any(is_busy)
+            }
+            Outcomes::NoBatches(_) => true,
+        }
+    }
+}
+
+fn is_well(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered | Outcome::Duplicate | Outcome::Rejected(_) => true,
+        Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut | Outcome::Unreachable(_) => {
+            false
+        }
+    }
+}
+
+/// Takes what one request may carry: up to `most` messages of [`MAX_BATCH_BODY_BYTES`] in all. One that
+/// does not fit on a line, because it is spread over many, goes alone.
+pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delivery> {
+    let Some(first) = waiting.pop_front() else {
+        return Vec::new();
+    };
+    let mut bytes = line_bytes(&first);
+    let is_line = fits_on_a_line(&first);
+    let mut batch = Vec::with_capacity(most.min(waiting.len() + 1));
+    batch.push(first);
+    while is_line
+        && batch.len() < most
+        && let Some(next) = waiting.front()
+        && bytes + line_bytes(next) <= MAX_BATCH_BODY_BYTES
+        && fits_on_a_line(next)
+    {
+        bytes += line_bytes(next);
+        batch.extend(waiting.pop_front());
+    }
+    batch
+}
+
+/// What a request with these messages carries; nothing without messages.
+pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
+    let body = match deliveries {
+        [] => return None,
+        [one] => one.held.message.body().clone(),
+        many => {
+            let mut lines = Vec::with_capacity(many.iter().map(line_bytes).sum());
+            for delivery in many {
+                lines.extend_from_slice(delivery.held.message.body());
+                lines.push(b'\n');
+            }
+            Bytes::from(lines)
+        }
+    };
+    Some(Parcel {
+        messages: deliveries.len(),
+        body,
+    })
+}
+
+/// A message and its newline, in bytes.
+fn line_bytes(delivery: &Delivery) -> usize {
+    delivery.held.bytes() + 1
+}
+
+fn fits_on_a_line(delivery: &Delivery) -> bool {
+    !delivery.held.message.body().contains(&b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Message;
+
+    use super::*;
+    use crate::queue::{Bounds, MemoryQueue};
+
+    fn waiting(bodies: &[String]) -> VecDeque<Delivery> {
+        let queue = MemoryQueue::new(Bounds {
+            messages: 100,
+            bytes: usize::MAX,
+        });
+        for body in bodies {
+            let message = Message::parse(Bytes::from(body.clone())).unwrap();
+            assert!(queue.push(vec![message]).is_empty());
+        }
+        queue.take(bodies.len()).into()
+    }
+
+    fn message(id: &str, filling: usize) -> String {
+        format!(r#"{{"message_id":"{id}","x":"{}"}}"#, "x".repeat(filling))
+    }
+
+    /// The sizes of the batches that come of them.
+    fn batches(mut waiting: VecDeque<Delivery>, most: usize) -> Vec<usize> {
+        let batches = std::iter::from_fn(|| Some(batch(&mut waiting, most)));
+        let sizes = batches.map(|batch| batch.len());
+        sizes.take_while(|size| *size > 0).collect()
+    }
+
+    #[test]
+    fn a_batch_is_what_waits_up_to_the_most() {
+        let five = || waiting(&["a", "b", "c", "d", "e"].map(|id| message(id, 0)));
+        assert_eq!(batches(five(), 9), [5]);
+        assert_eq!(batches(five(), 2), [2, 2, 1]);
+        assert_eq!(batches(five(), 1), [1; 5]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_a_message_never_too_large_for_one() {
+        let third = MAX_BATCH_BODY_BYTES / 3;
+        let large = ["a", "b", "c"].map(|id| message(id, third));
+        assert_eq!(batches(waiting(&large), 9), [2, 1]);
+        let huge = [message("a", 0), message("b", MAX_BATCH_BODY_BYTES - 30)];
+        assert_eq!(batches(waiting(&huge), 9), [1, 1]);
+    }
+
+    #[test]
+    fn a_message_of_many_lines_goes_alone() {
+        let spread = "{\n\"message_id\": \"b\"\n}".to_owned();
+        let mixed = [message("a", 0), spread.clone(), message("c", 0)];
+        assert_eq!(batches(waiting(&mixed), 9), [1, 1, 1]);
+        let mut alone = waiting(std::slice::from_ref(&spread));
+        let parcel = parcel(&batch(&mut alone, 9)).unwrap();
+        assert_eq!((parcel.messages, &parcel.body[..]), (1, spread.as_bytes()));
+    }
+
+    #[test]
+    fn messages_go_as_they_were_published_one_a_line() {
+        let bodies = [r#"{"message_id" : "a" }"#, r#"{"x":1e3,"message_id":"b"}"#];
+        let mut two = waiting(&bodies.map(str::to_owned));
+        let parcel = parcel(&batch(&mut two, 9)).unwrap();
+        assert_eq!(parcel.messages, 2);
+        assert_eq!(parcel.body, format!("{}\n{}\n", bodies[0], bodies[1]));
+        assert!(super::parcel(&[]).is_none());
+    }
+}

@@ -1,0 +1,125 @@
+//! What becomes of the messages of a request that has ended, and what the outbox learns of it.
+
+use protocol::http::PROCESS_MESSAGES;
+use tracing::{debug, info, warn};
+
+use super::{Attempt, Outbox, Returned};
+use crate::{
+    concurrency_limit::Answered,
+    consumer_client::Outcomes,
+    delivery::{Delivery, Ending, Outcome},
+};
+
+impl Outbox {
+    pub(super) async fn settle(&mut self, attempt: Attempt) {
+        self.adapt(&attempt);
+        self.requests -= 1;
+        self.note_under_way(self.messages - attempt.deliveries.len());
+        let Attempt {
+            deliveries,
+            outcomes,
+            lane,
+            ..
+        } = attempt;
+        self.idle.extend(lane);
+        let mut settled = Vec::with_capacity(deliveries.len());
+        match outcomes {
+            Outcomes::NoBatches(status) => {
+                info!(consumer.id = %self.consumer, %status,
+                    "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");
+                self.flow.set_max_batch(None);
+                for mut delivery in deliveries.into_iter().rev() {
+                    delivery.held.undo_attempt();
+                    self.next.push_front(delivery);
+                }
+            }
+            Outcomes::All(Outcome::Delivered) => {
+                self.standing.note(&Outcome::Delivered);
+                let processed = |delivery| (delivery, Ending::Processed);
+                settled.extend(deliveries.into_iter().map(processed));
+            }
+            Outcomes::All(outcome) => {
+                for delivery in deliveries {
+                    let returned = self.note(delivery, outcome.clone(), &mut settled);
+                    self.give_back(returned).await;
+                }
+            }
+            Outcomes::Each(outcomes) => {
+                for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
+                    let returned = self.note(delivery, outcome, &mut settled);
+                    self.give_back(returned).await;
+                }
+            }
+        }
+        self.shared.budget.deposit(settled.len());
+        self.shared.settle(settled).await;
+    }
+
+    /// Learns from how an attempt went how much to give the consumer.
+    fn adapt(&mut self, attempt: &Attempt) {
+        if !attempt.went_well() {
+            self.was_away |= attempt.lane.is_none();
+            return self.limit.failed();
+        }
+        if std::mem::take(&mut self.was_away) {
+            self.limit.start_anew();
+            // It may have come back as another program.
+            self.flow.ask();
+        }
+        let wanted = self.messages + self.next.len() + self.waiting.len();
+        self.limit.answered(Answered {
+            messages: attempt.deliveries.len(),
+            took: attempt.took,
+            was_alone: attempt.was_alone,
+            limit_was_in_use: wanted >= self.limit.get(),
+        });
+    }
+
+    /// Notes what became of one message; answers it when it has to be tried elsewhere.
+    fn note(
+        &mut self,
+        mut delivery: Delivery,
+        outcome: Outcome,
+        settled: &mut Vec<(Delivery, Ending)>,
+    ) -> Option<Returned> {
+        if self.standing.note(&outcome) {
+            self.leave_out(&outcome);
+        }
+        let held = &mut delivery.held;
+        let ending = match outcome {
+            Outcome::Delivered => Ending::Processed,
+            Outcome::Duplicate if held.may_have_been_processed() => Ending::Processed,
+            Outcome::Duplicate => Ending::Duplicate,
+            _ => {
+                held.note_failure(&self.consumer, &outcome);
+                debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
+                    attempt = held.attempts, error = held.last_error, "an attempt failed");
+                return Some(Returned { delivery, outcome });
+            }
+        };
+        settled.push((delivery, ending));
+        None
+    }
+
+    async fn give_back(&self, returned: Option<Returned>) {
+        if let Some(returned) = returned {
+            // An error means that the dispatcher is gone; the delivery then goes back to the queue.
+            drop(self.shared.returns.send(returned).await);
+        }
+    }
+
+    /// The consumer was ejected.
+    fn leave_out(&mut self, outcome: &Outcome) {
+        let cause = outcome.describe();
+        warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
+        self.was_away = true;
+        // What waits goes elsewhere: a dropped delivery goes back to the queue. No more than waits now,
+        // because the dispatcher may bring as much again when nobody else is left.
+        self.next.clear();
+        for _ in 0..self.waiting.len() {
+            drop(self.waiting.try_recv());
+        }
+        // A full channel means that it is being checked on already.
+        let _nudged = self.shared.suspects.try_send(self.consumer.clone());
+    }
+}

@@ -1,0 +1,99 @@
+//! `POST /processMessages`: as `/processMessage`, many at a time, one a line.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{Request, StatusCode},
+};
+use bytes::Bytes;
+use protocol::http::{BatchAnswer, MAX_BATCH_BODY_BYTES, MessageResult, ProcessingResult};
+use redis_bus::Added;
+use service_kit::{api_error::ApiError, http_body::read_lines};
+use tracing::debug;
+
+use super::{
+    AppState,
+    process_message::{not_committed, not_processed, parse},
+};
+use crate::{
+    Processor,
+    places::{put_back, take_well},
+};
+
+/// 200 with a result for each message, unless the request as a whole cannot be taken. What fails is
+/// the result of the message it fails for; all that were processed are committed together.
+///
+/// Lines end in a newline, which the last need not have; empty lines are skipped, and have no result.
+pub(super) async fn process_messages<P: Processor>(
+    State(state): State<Arc<AppState<P>>>,
+    request: Request<Body>,
+) -> Result<Json<BatchAnswer>, ApiError> {
+    let _under_way = state.admission.admit()?;
+    let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
+    let lines = lines(&body, state.max_batch)?;
+    let (messages, places) = take_well(lines.into_iter().map(parse));
+    let processed = state.processing.run_batch(messages).await.into_iter();
+    let processed = processed.map(|result| result.map_err(|error| not_processed(&error)));
+    let (processed, places) = take_well(put_back(places, processed));
+    let added = state.sink.commit_batch(&processed).await;
+    for (processed, added) in processed.iter().zip(&added) {
+        debug!(message.id = %processed.message.id(), ?added, "processed");
+    }
+    let added = added.into_iter();
+    let added = added.map(|result| result.map_err(|error| not_committed(&error)));
+    Ok(Json(answer(put_back(places, added))))
+}
+
+/// The lines of a body that are not empty.
+fn lines(body: &Bytes, max_batch: u32) -> Result<Vec<Bytes>, ApiError> {
+    let most = usize::try_from(max_batch).unwrap_or(usize::MAX);
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', body).chain([body.len()]) {
+        let line = &body[start..end];
+        start = end + 1;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        if lines.len() == most {
+            let text = format!("More than {max_batch} messages in one request.");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text));
+        }
+        lines.push(body.slice_ref(line));
+    }
+    Ok(lines)
+}
+
+fn answer(results: Vec<Result<Added, ApiError>>) -> BatchAnswer {
+    let is_created = |result: &Result<Added, ApiError>| matches!(result, Ok(Added::Created));
+    if results.iter().all(is_created) {
+        return BatchAnswer::AllProcessed {
+            processed: results.len(),
+        };
+    }
+    BatchAnswer::Each {
+        results: results.into_iter().map(message_result).collect(),
+    }
+}
+
+fn message_result(result: Result<Added, ApiError>) -> MessageResult {
+    match result {
+        Ok(Added::Created) => MessageResult::PROCESSED,
+        Ok(Added::Duplicate) => MessageResult {
+            result: Some(ProcessingResult::Duplicate),
+            ..MessageResult::PROCESSED
+        },
+        Err(error) => MessageResult {
+            status: error.status().as_u16(),
+            result: None,
+            error: Some(error.text().to_owned()),
+            retry_after: error.retry_after_seconds(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Has messages processed, as many at once as may be.
+
+use std::{future::poll_fn, panic::AssertUnwindSafe, pin::Pin, task::Poll, time::SystemTime};
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use protocol::{Additions, ConsumerId, Message, ProcessedMessage};
+use tokio::{
+    sync::{AcquireError, Semaphore, SemaphorePermit},
+    task::coop::consume_budget,
+};
+
+use crate::{ProcessError, Processor};
+
+const PANICKED: &str = "the processor panicked";
+
+/// A processor with its limit on how many messages it is given at once.
+#[derive(Debug)]
+pub(crate) struct Processing<P> {
+    processor: P,
+    permits: Semaphore,
+    consumer_id: ConsumerId,
+}
+
+impl<P: Processor> Processing<P> {
+    /// `concurrency` 0 means no limit.
+    pub(crate) fn new(processor: P, concurrency: u32, consumer_id: ConsumerId) -> Self {
+        let permits = match usize::try_from(concurrency) {
+            Ok(0) | Err(_) => Semaphore::MAX_PERMITS,
+            Ok(limit) => limit.min(Semaphore::MAX_PERMITS),
+        };
+        Self {
+            processor,
+            permits: Semaphore::new(permits),
+            consumer_id,
+        }
+    }
+
+    /// Processes a message when it is its turn.
+    pub(crate) async fn run(&self, message: Message) -> Result<ProcessedMessage, ProcessError> {
+        let _turn = self.turn().await?;
+        let attempt = async { self.processor.process(&message).await };
+        let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
+        let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()))?;
+        Ok(self.processed(message, additions))
+    }
+
+    /// Processes messages that came together; answers for each, in order.
+    pub(crate) async fn run_batch(
+        &self,
+        messages: Vec<Message>,
+    ) -> Vec<Result<ProcessedMessage, ProcessError>> {
+        if P::WHOLE_BATCHES && !messages.is_empty() {
+            self.run_whole(messages).await
+        } else {
+            self.run_each(messages).await
+        }
+    }
+
+    /// Processes each message when it is its turn.
+    ///
+    /// Most processors are done at once or wait for little. Each message is tried in order, in a place
+    /// that the next one takes over when it is done; only those that wait are kept beside each other.
+    async fn run_each(
+        &self,
+        messages: Vec<Message>,
+    ) -> Vec<Result<ProcessedMessage, ProcessError>> {
+        let mut results = Vec::with_capacity(messages.len());
+        let mut waiting = FuturesUnordered::new();
+        let mut free = None;
+        for message in messages {
+            // Work that never waits must not keep others from a thread for a whole batch.
+            consume_budget().await;
+            let mut attempt = placed(free.take(), self.run(message));
+            match poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context))).await {
+                Poll::Ready(result) => {
+                    results.push(Some(result));
+                    free = Some(attempt);
+                }
+                Poll::Pending => {
+                    let place = results.len();
+                    waiting.push(attempt.map(move |result| (place, result)));
+                    results.push(None);
+                }
+            }
+        }
+        while let Some((place, result)) = waiting.next().await {
+            results[place] = Some(result);
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    /// Has the processor take all at once.
+    async fn run_whole(
+        &self,
+        messages: Vec<Message>,
+    ) -> Vec<Result<ProcessedMessage, ProcessError>> {
+        let _turn = self.turn().await;
+        let attempt = async { self.processor.process_batch(&messages).await };
+        let why = match AssertUnwindSafe(attempt).catch_unwind().await {
+            Ok(results) if results.len() == messages.len() => {
+                let each = messages.into_iter().zip(results);
+                return each
+                    .map(|(message, additions)| Ok(self.processed(message, additions?)))
+                    .collect();
+            }
+            Ok(results) => format!(
+                "the processor gave {} results for {} messages",
+                results.len(),
+                messages.len()
+            ),
+            Err(_) => PANICKED.to_owned(),
+        };
+        messages.iter().map(|_| Err(why.as_str().into())).collect()
+    }
+
+    /// Waits for a turn; fails never, as nobody closes the semaphore. What need not wait does not take
+    /// part in tokio's budget, which would have it wait all the same, some dozens of messages into a batch.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        match self.permits.try_acquire() {
+            Ok(permit) => Ok(permit),
+            Err(_) => self.permits.acquire().await,
+        }
+    }
+
+    fn processed(&self, message: Message, additions: Additions) -> ProcessedMessage {
+        ProcessedMessage {
+            message,
+            additions,
+            consumer_id: self.consumer_id.clone(),
+            processed_at: SystemTime::now(),
+        }
+    }
+}
+
+/// A future in a place that another has left, or in a new one.
+fn placed<F>(free: Option<Pin<Box<F>>>, future: F) -> Pin<Box<F>> {
+    match free {
+        Some(mut place) => {
+            place.set(future);
+            place
+        }
+        None => Box::pin(future),
+    }
+}
+
+#[cfg(test)]
+mod tests;

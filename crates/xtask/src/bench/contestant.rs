@@ -1,0 +1,83 @@
+//! The ways that messages can go, ours and others', by name.
+
+use serde::Serialize;
+
+/// A way from the publisher to the entry, or what stands beside these ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Contestant {
+    /// Through the memory of the group, one message a request.
+    MemorySingle,
+    /// Through the memory of the group, as many messages a request as wait.
+    MemoryBatch,
+    /// Through the durable queue, and from the group over HTTP.
+    StreamPush,
+    /// Through the durable queue, which the consumers read themselves.
+    StreamPull,
+    /// Without a service: a subscriber adds an entry for each message it hears.
+    Bare,
+    /// A Redis stream in place of the channel, read by two workers written by hand.
+    StreamsWorker,
+    /// As many messages delivered and entries added at once as Redis can carry.
+    Ceiling,
+    /// What `redis-benchmark` adds, and nothing else.
+    Xadd,
+}
+
+impl Contestant {
+    pub(super) const ALL: [Self; 8] = [
+        Self::MemorySingle,
+        Self::MemoryBatch,
+        Self::StreamPush,
+        Self::StreamPull,
+        Self::Bare,
+        Self::StreamsWorker,
+        Self::Ceiling,
+        Self::Xadd,
+    ];
+
+    /// Those whose latency is measured, what they are compared with first.
+    pub(super) const WITH_LATENCY: [Self; 4] = [
+        Self::Bare,
+        Self::MemoryBatch,
+        Self::StreamPush,
+        Self::StreamPull,
+    ];
+
+    /// For people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::MemorySingle => "memory, push, single",
+            Self::MemoryBatch => "memory, push, batches",
+            Self::StreamPush => "stream, push",
+            Self::StreamPull => "stream, pull",
+            Self::Bare => "bare path",
+            Self::StreamsWorker => "plain Streams workers",
+            Self::Ceiling => "ceiling of Redis",
+            Self::Xadd => "redis-benchmark, XADD",
+        }
+    }
+
+    /// How the services are told to go this way; `None` where it is not theirs.
+    pub(super) fn services(self) -> Option<Services> {
+        let (queue, consumer_args): (_, &[&str]) = match self {
+            Self::MemorySingle => ("memory", &["--maxBatch", "1"]),
+            Self::MemoryBatch => ("memory", &[]),
+            Self::StreamPush => ("stream", &[]),
+            Self::StreamPull => ("stream", &["--intake", "pull"]),
+            Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Xadd => return None,
+        };
+        Some(Services {
+            queue,
+            consumer_args,
+        })
+    }
+}
+
+/// How group and consumers are run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Services {
+    /// `--queue` of the group.
+    pub(super) queue: &'static str,
+    pub(super) consumer_args: &'static [&'static str],
+}
