@@ -13,7 +13,8 @@ use tracing::info;
 use crate::{
     delivery::Delivery,
     flow::Flow,
-    outbox::Outboxes,
+    outbox::{Opened, Outboxes},
+    record::Record,
     standing::{Fitness, Standing},
     status::{ConsumerState, ConsumerStatus},
 };
@@ -25,6 +26,7 @@ pub(crate) struct Member {
     pub(crate) outbox: mpsc::Sender<Delivery>,
     flow: Arc<Flow>,
     standing: Arc<Standing>,
+    record: Arc<Record>,
     left: CancellationToken,
 }
 
@@ -44,6 +46,14 @@ impl Member {
     }
 }
 
+/// A consumer that has left. Its flow is in use for as long as its outbox has work.
+#[derive(Debug)]
+struct Leaving {
+    id: ConsumerId,
+    flow: Weak<Flow>,
+    record: Arc<Record>,
+}
+
 /// The set of registered consumers; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerGroup(Arc<Shared>);
@@ -52,8 +62,8 @@ pub(crate) struct ConsumerGroup(Arc<Shared>);
 struct Shared {
     outboxes: Outboxes,
     members: Mutex<Vec<Member>>,
-    /// Those that have left. A flow is in use for as long as the outbox has work.
-    leaving: Mutex<Vec<(ConsumerId, Weak<Flow>)>>,
+    /// Those that have left.
+    leaving: Mutex<Vec<Leaving>>,
     changed: Arc<Notify>,
 }
 
@@ -75,7 +85,7 @@ impl ConsumerGroup {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leaving(&self) -> MutexGuard<'_, Vec<(ConsumerId, Weak<Flow>)>> {
+    fn leaving(&self) -> MutexGuard<'_, Vec<Leaving>> {
         self.0
             .leaving
             .lock()
@@ -87,13 +97,17 @@ impl ConsumerGroup {
         let listed: HashSet<&ConsumerId> = list.iter().collect();
         let mut members = self.members();
         let mut leaving = self.leaving();
-        leaving.retain(|(_, flow)| flow.strong_count() > 0);
+        leaving.retain(|leaving| leaving.flow.strong_count() > 0);
         let before = members.len();
         members.retain(|member| {
             let stays = listed.contains(&member.id);
             if !stays {
                 member.left.cancel();
-                leaving.push((member.id.clone(), Arc::downgrade(&member.flow)));
+                leaving.push(Leaving {
+                    id: member.id.clone(),
+                    flow: Arc::downgrade(&member.flow),
+                    record: Arc::clone(&member.record),
+                });
                 info!(consumer.id = %member.id, "a consumer left");
             }
             stays
@@ -114,12 +128,18 @@ impl ConsumerGroup {
 
     fn join(&self, id: &ConsumerId) -> Member {
         let left = self.0.outboxes.stop.child_token();
-        let (outbox, flow, standing) = self.0.outboxes.open(id, left.clone());
+        let Opened {
+            outbox,
+            flow,
+            standing,
+            record,
+        } = self.0.outboxes.open(id, left.clone());
         Member {
             id: id.clone(),
             outbox,
             flow,
             standing,
+            record,
             left,
         }
     }
@@ -152,24 +172,18 @@ impl ConsumerGroup {
     /// Every member and its state, and those that have left and are not done yet.
     pub(crate) fn states(&self) -> Vec<ConsumerStatus> {
         let members = self.members();
-        let status = |id: &ConsumerId, state, flow: &Flow| ConsumerStatus {
-            consumer_id: id.clone(),
-            state,
-            in_flight: flow.under_way(),
-            limit: flow.limit(),
-            max_batch: flow.max_batch(),
-        };
         let member = |member: &Member| {
             let state = match member.standing.fitness() {
                 Fitness::Active => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
             };
-            status(&member.id, state, &member.flow)
+            ConsumerStatus::new(&member.id, state, &member.flow, &member.record)
         };
         let leaving = self.leaving();
-        let draining = leaving.iter().filter_map(|(id, flow)| {
-            let flow = flow.upgrade()?;
-            Some(status(id, ConsumerState::Draining, &flow))
+        let draining = leaving.iter().filter_map(|leaving| {
+            let flow = leaving.flow.upgrade()?;
+            let (id, state) = (&leaving.id, ConsumerState::Draining);
+            Some(ConsumerStatus::new(id, state, &flow, &leaving.record))
         });
         members.iter().map(member).chain(draining).collect()
     }

@@ -3,6 +3,7 @@
 mod health;
 mod membership;
 mod messages;
+mod ready;
 mod status;
 
 use std::sync::Arc;
@@ -11,41 +12,35 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use protocol::http::{CHECK_MEMBERSHIP, HEALTH, MESSAGES, REGISTER, STATUS, UNREGISTER};
-use redis_bus::{consumer_list::ConsumerList, queue::DurableQueue};
+use protocol::http::{CHECK_MEMBERSHIP, HEALTH, MESSAGES, READY, REGISTER, STATUS, UNREGISTER};
+use redis_bus::{Connection, consumer_list::ConsumerList, queue::DurableQueue};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{consumer_group::ConsumerGroup, status::Status};
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
-    list: ConsumerList,
-    group: ConsumerGroup,
-    capacity: usize,
+    pub(crate) list: ConsumerList,
+    pub(crate) group: ConsumerGroup,
+    pub(crate) capacity: usize,
     /// With `--queue stream` only.
-    durable: Option<DurableQueue>,
-    status: Status,
-    /// Turns of those who publish.
-    publishing: Arc<Semaphore>,
+    pub(crate) durable: Option<DurableQueue>,
+    pub(crate) status: Status,
+    pub(crate) connection: Connection,
+    /// Cancelled when the group hears no more, because it ends.
+    pub(crate) ending: CancellationToken,
+    pub(crate) publishing: Turns,
 }
 
-impl AppState {
-    pub(crate) fn new(
-        list: ConsumerList,
-        group: ConsumerGroup,
-        capacity: usize,
-        durable: Option<DurableQueue>,
-        status: Status,
-    ) -> Self {
-        Self {
-            list,
-            group,
-            capacity,
-            durable,
-            status,
-            publishing: Arc::new(Semaphore::new(messages::AT_ONCE)),
-        }
+/// Turns of those who publish over HTTP; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(messages::AT_ONCE)))
     }
 }
 
@@ -53,6 +48,7 @@ impl AppState {
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route(HEALTH, get(health::health))
+        .route(READY, get(ready::ready))
         .route(REGISTER, post(membership::register))
         .route(UNREGISTER, post(membership::unregister))
         .route(CHECK_MEMBERSHIP, post(membership::check_membership))

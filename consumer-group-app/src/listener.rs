@@ -1,12 +1,6 @@
 //! Hears what is published and hands it over.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use protocol::{DeadLetter, DeadLetterReason, Message};
@@ -24,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{dead_letter_writer::Letter, queue::MemoryQueue};
+use crate::{dead_letter_writer::Letter, gaps::Gaps, queue::MemoryQueue};
 
 /// How many bytes of what could not be queued may wait to be written to the dead letters. Beyond that
 /// the listener stops reading, and Redis's output buffer fills instead.
@@ -42,16 +36,6 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a failure that lasts is logged again.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// How often the subscription was interrupted; clones share it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Gaps(Arc<AtomicU64>);
-
-impl Gaps {
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// The role that listens. It parses the id, counts and hands over; it waits for nothing else, because
 /// Redis cuts off a subscriber that falls behind, and what it had for it is lost.
 #[derive(Debug)]
@@ -63,8 +47,6 @@ pub(crate) struct Listener {
     unqueued: Arc<Semaphore>,
     failures: Occasionally,
     gaps: Gaps,
-    /// Since when nothing has been heard for lack of a subscription.
-    gap: Option<Instant>,
 }
 
 impl Listener {
@@ -87,13 +69,12 @@ impl Listener {
             unqueued,
             failures,
             gaps,
-            gap: None,
         }
     }
 
     /// Subscribes, and hears until the subscription ends or `cancelled`.
     async fn listen(
-        &mut self,
+        &self,
         backoff: &mut Backoff,
         cancelled: &CancellationToken,
     ) -> Result<(), BusError> {
@@ -107,17 +88,17 @@ impl Listener {
             redis = self.endpoint.at(),
             "subscribed"
         );
-        if let Some(since) = self.gap.take() {
-            let gap_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(gap) = self.gaps.subscribed() {
+            let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             warn!(
                 gap_ms,
                 "the subscription was interrupted: what was published meanwhile was not heard"
             );
         }
         let ended = self.hear_until(&mut subscription, cancelled).await;
-        self.gap = Some(Instant::now());
-        if ended.is_err() {
-            self.gaps.0.fetch_add(1, Ordering::Relaxed);
+        match &ended {
+            Ok(()) => self.gaps.ended(),
+            Err(_) => self.gaps.interrupted(),
         }
         ended?;
         self.say_farewell(&mut subscription).await

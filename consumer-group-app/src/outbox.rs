@@ -16,13 +16,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::attempt::{Attempt, batch, parcel};
-pub(crate) use self::opening::{Outboxes, Rules};
+pub(crate) use self::opening::{Opened, Outboxes, Rules};
 use crate::{
     concurrency_limit::ConcurrencyLimit,
     consumer_client::{Health, Target},
     delivery::{Delivery, Outcome},
     flow::Flow,
     lane::Lane,
+    record::Record,
     standing::Standing,
 };
 
@@ -44,6 +45,7 @@ struct Outbox {
     target: Target,
     flow: Arc<Flow>,
     standing: Arc<Standing>,
+    record: Arc<Record>,
     limit: ConcurrencyLimit,
     waiting: mpsc::Receiver<Delivery>,
     /// Taken from the waiting, to be given to the consumer first.

@@ -1,5 +1,7 @@
 //! What `GET /status` tells.
 
+use std::time::{Duration, SystemTime};
+
 use protocol::ConsumerId;
 use redis_bus::{
     BusError,
@@ -8,7 +10,13 @@ use redis_bus::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{consumer_group::ConsumerGroup, listener::Gaps, queue::MemoryQueue};
+use crate::{
+    consumer_group::ConsumerGroup,
+    flow::Flow,
+    gaps::Gaps,
+    queue::MemoryQueue,
+    record::{Outcomes, Record},
+};
 
 /// Where the status comes from.
 #[derive(Debug, Clone)]
@@ -24,7 +32,7 @@ pub(crate) struct Status {
 ///
 /// At every instant received = processed + duplicate + `dead_lettered` + `in_flight` + queued + buffered.
 /// With `--queue stream` the numbers are those of all replicas and consumers together, since the queue
-/// began; only `buffered` is this replica's own, and so are the last five.
+/// began; only `buffered` is this replica's own, and so is all that follows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusBody {
     queue: &'static str,
@@ -35,7 +43,10 @@ pub(crate) struct StatusBody {
     in_flight: u64,
     queued: u64,
     buffered: u64,
+    /// Whether the group hears the channel.
+    subscribed: bool,
     subscription_gaps: u64,
+    subscription_gap_seconds: f64,
     consumers: Vec<ConsumerStatus>,
     uptime_seconds: u64,
     version: &'static str,
@@ -52,6 +63,52 @@ pub(crate) struct ConsumerStatus {
     pub(crate) limit: usize,
     /// How many it takes in one request.
     pub(crate) max_batch: usize,
+    /// When it joined, RFC 3339.
+    since: String,
+    /// How many messages it was given in attempts that came to what, since then.
+    outcomes: Outcomes,
+    /// How often it was left out for a while.
+    ejections: u64,
+    /// The time within which half, or 99 %, of its last 512 requests were answered.
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<LastError>,
+}
+
+/// What went wrong last with a consumer.
+#[derive(Debug, Serialize)]
+struct LastError {
+    /// When, RFC 3339.
+    at: String,
+    text: String,
+}
+
+impl ConsumerStatus {
+    pub(crate) fn new(id: &ConsumerId, state: ConsumerState, flow: &Flow, record: &Record) -> Self {
+        let extract = record.read();
+        let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
+        Self {
+            consumer_id: id.clone(),
+            state,
+            in_flight: flow.under_way(),
+            limit: flow.limit(),
+            max_batch: flow.max_batch(),
+            since: rfc3339(extract.since),
+            outcomes: extract.outcomes,
+            ejections: extract.ejections,
+            p50_ms: extract.p50.map(in_ms),
+            p99_ms: extract.p99.map(in_ms),
+            last_error: extract.last_error.map(|(at, text)| LastError {
+                at: rfc3339(at),
+                text,
+            }),
+        }
+    }
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    humantime::format_rfc3339_millis(at).to_string()
 }
 
 /// How a consumer is doing.
@@ -67,6 +124,11 @@ pub(crate) enum ConsumerState {
 }
 
 impl Status {
+    /// Whether the group hears the channel.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.gaps.subscribed_since().is_some()
+    }
+
     /// The status now.
     pub(crate) async fn read(&self) -> Result<StatusBody, BusError> {
         let (queue, account, buffered) = match &self.durable {
@@ -86,7 +148,9 @@ impl Status {
             in_flight: account.in_flight,
             queued: account.queued,
             buffered,
+            subscribed: self.is_subscribed(),
             subscription_gaps: self.gaps.count(),
+            subscription_gap_seconds: self.gaps.total().as_secs_f64(),
             consumers: self.group.states(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),

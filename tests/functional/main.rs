@@ -35,6 +35,7 @@ mod network_redis;
 mod original_contract;
 mod publish_api;
 mod publisher;
+mod readiness;
 mod refusals;
 mod retry;
 mod server_warnings;

@@ -27,7 +27,8 @@ async fn an_idle_group_tells_of_itself() -> Result<()> {
         assert!(version.is_some_and(|version| version.is_string()));
         let expected = json!({
             "queue": queue, "received": 0, "processed": 0, "duplicate": 0, "dead_lettered": 0,
-            "in_flight": 0, "queued": 0, "buffered": 0, "subscription_gaps": 0, "consumers": [],
+            "in_flight": 0, "queued": 0, "buffered": 0, "subscription_gaps": 0, "subscription_gap_seconds": 0.0,
+            "subscribed": true, "consumers": [],
         });
         assert_eq!(status, expected);
         assert_eq!(calls::call(&group, "POST", "/status").await?.status, 405);

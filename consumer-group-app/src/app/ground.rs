@@ -26,9 +26,10 @@ use crate::{
     consumer_group::ConsumerGroup,
     dead_letter_writer::{DeadLetterWriter, Letter},
     dispatcher::{Dispatcher, Pending},
+    gaps::Gaps,
     health_checker::{HealthChecker, Rules},
-    http::{self, AppState},
-    listener::{Gaps, Listener},
+    http::{self, AppState, Turns},
+    listener::Listener,
     mirror::Mirror,
     outbox::{self, Outboxes},
     queue::MemoryQueue,
@@ -125,7 +126,6 @@ impl Ground {
         gaps: &Gaps,
     ) -> anyhow::Result<()> {
         let address = socket.local_addr().context("the listener has no address")?;
-        let capacity = consumers.max_consumer_group_size.get();
         let status = Status {
             intake: self.intake.clone(),
             durable: self.durable.clone(),
@@ -133,14 +133,16 @@ impl Ground {
             gaps: gaps.clone(),
             started: Instant::now(),
         };
-        let (list, durable) = (self.list.clone(), self.durable.clone());
-        let router = http::router(AppState::new(
-            list,
-            group.clone(),
-            capacity,
-            durable,
+        let router = http::router(AppState {
+            list: self.list.clone(),
+            group: group.clone(),
+            capacity: consumers.max_consumer_group_size.get(),
+            durable: self.durable.clone(),
             status,
-        ));
+            connection: self.connection.clone(),
+            ending: self.stages.listening.clone(),
+            publishing: Turns::default(),
+        });
         let server = HttpServer::new(socket, router);
         self.supervisor
             .spawn("http server", self.stages.serving.clone(), server);

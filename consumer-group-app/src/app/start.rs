@@ -14,7 +14,7 @@ use super::{
 use crate::{
     consumer_group::ConsumerGroup,
     dead_letter_writer::{self, Letter},
-    listener::Gaps,
+    gaps::Gaps,
     queue::MemoryQueue,
     settings::Settings,
     settler,

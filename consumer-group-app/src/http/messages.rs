@@ -43,7 +43,7 @@ pub(super) async fn publish(
                 .to_owned(),
         ));
     };
-    let turn = timeout(TURN_TIMEOUT, state.publishing.acquire()).await;
+    let turn = timeout(TURN_TIMEOUT, state.publishing.0.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let text = "Too much is being published at once; try again.".to_owned();
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));

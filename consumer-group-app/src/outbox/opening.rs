@@ -14,6 +14,7 @@ use crate::{
     consumer_client::{ConsumerClient, Target},
     delivery::{Delivery, Ending},
     flow::Flow,
+    record::Record,
     retry::RetryBudget,
     settler::Settling,
     standing::Standing,
@@ -35,6 +36,16 @@ pub(crate) struct Outboxes {
     pub(crate) supervisor: Supervisor,
     pub(crate) stop: CancellationToken,
     pub(crate) rules: Rules,
+}
+
+/// An outbox as others see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    /// Where messages for the consumer go.
+    pub(crate) outbox: mpsc::Sender<Delivery>,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) record: Arc<Record>,
 }
 
 /// What the operator says about deliveries.
@@ -59,21 +70,23 @@ impl Outboxes {
     }
 
     /// Opens an outbox for a consumer; it ends, once empty, with `left`.
-    pub(crate) fn open(
-        &self,
-        consumer: &ConsumerId,
-        left: CancellationToken,
-    ) -> (mpsc::Sender<Delivery>, Arc<Flow>, Arc<Standing>) {
+    pub(crate) fn open(&self, consumer: &ConsumerId, left: CancellationToken) -> Opened {
         let (sender, waiting) = mpsc::channel(WAITING);
         let flow = Arc::new(Flow::new(concurrency_limit::START));
         let standing = Arc::new(Standing::default());
-        let parts = (sender, Arc::clone(&flow), Arc::clone(&standing));
+        let record = Arc::new(Record::default());
+        let opened = Opened {
+            outbox: sender,
+            flow: Arc::clone(&flow),
+            standing: Arc::clone(&standing),
+            record: Arc::clone(&record),
+        };
         let target = match Target::new(consumer) {
             Ok(target) => target,
             Err(error) => {
                 // The receiver is gone with this return, so the consumer is never picked.
                 warn!(consumer.id = %consumer, %error, "the consumer cannot be addressed");
-                return parts;
+                return opened;
             }
         };
         let Rules {
@@ -87,6 +100,7 @@ impl Outboxes {
             target,
             flow,
             standing,
+            record,
             limit: ConcurrencyLimit::new(max_in_flight, attempt_timeout),
             waiting,
             next: VecDeque::new(),
@@ -98,6 +112,6 @@ impl Outboxes {
         };
         self.supervisor
             .spawn(format!("outbox {consumer}"), left, outbox);
-        parts
+        opened
     }
 }

@@ -13,6 +13,9 @@ use crate::{
 impl Outbox {
     pub(super) async fn settle(&mut self, attempt: Attempt) {
         self.adapt(&attempt);
+        if !matches!(attempt.outcomes, Outcomes::All(Outcome::Unreachable(_))) {
+            self.record.answered(attempt.took);
+        }
         self.requests -= 1;
         self.note_under_way(self.messages - attempt.deliveries.len());
         let Attempt {
@@ -35,6 +38,7 @@ impl Outbox {
             }
             Outcomes::All(Outcome::Delivered) => {
                 self.standing.note(&Outcome::Delivered);
+                self.record.note(&Outcome::Delivered, count(&deliveries));
                 let processed = |delivery| (delivery, Ending::Processed);
                 settled.extend(deliveries.into_iter().map(processed));
             }
@@ -82,6 +86,7 @@ impl Outbox {
         outcome: Outcome,
         settled: &mut Vec<(Delivery, Ending)>,
     ) -> Option<Returned> {
+        self.record.note(&outcome, 1);
         if self.standing.note(&outcome) {
             self.leave_out(&outcome);
         }
@@ -112,6 +117,7 @@ impl Outbox {
     fn leave_out(&mut self, outcome: &Outcome) {
         let cause = outcome.describe();
         warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
+        self.record.ejected();
         self.was_away = true;
         // What waits goes elsewhere: a dropped delivery goes back to the queue. No more than waits now,
         // because the dispatcher may bring as much again when nobody else is left.
@@ -122,4 +128,8 @@ impl Outbox {
         // A full channel means that it is being checked on already.
         let _nudged = self.shared.suspects.try_send(self.consumer.clone());
     }
+}
+
+fn count(deliveries: &[Delivery]) -> u64 {
+    u64::try_from(deliveries.len()).unwrap_or(u64::MAX)
 }

@@ -105,7 +105,7 @@ impl<P: Processor> Consumer<P> {
             frame: Frame::default(),
         };
         match settings.consumer.intake {
-            Intake::Push => parts.push(stream, &settings),
+            Intake::Push => parts.push(stream, connection, &settings),
             Intake::Pull => parts.pull(stream, connection, endpoint, &settings),
         }
     }

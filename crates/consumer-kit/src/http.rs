@@ -3,6 +3,7 @@
 mod health;
 mod process_message;
 mod process_messages;
+mod ready;
 
 use std::sync::Arc;
 
@@ -11,11 +12,12 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES};
+use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES, READY};
 use service_kit::api_error::ApiError;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use self::health::Health;
+pub(crate) use self::ready::Needs;
 use crate::{Processor, processing::Processing, sink::SinkHandle};
 
 /// What the routes share.
@@ -70,30 +72,32 @@ fn draining() -> ApiError {
 }
 
 /// The router of a consumer that the group pushes to.
-pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>) -> Router {
+pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>, needs: Needs) -> Router {
     let takes_batches = state.max_batch > 1;
-    let health = Health {
-        admission: state.admission.clone(),
-        max_batch: takes_batches.then_some(state.max_batch),
-    };
+    let max_batch = takes_batches.then_some(state.max_batch);
     let mut router = Router::new().route(PROCESS_MESSAGE, post(process_message::process_message));
     if takes_batches {
         router = router.route(PROCESS_MESSAGES, post(process_messages::process_messages));
     }
-    router.with_state(state).merge(health_router(health))
+    router.with_state(state).merge(probes(needs, max_batch))
 }
 
 /// The router of a consumer that pulls.
-pub(crate) fn pull_router(admission: Admission) -> Router {
-    let max_batch = None;
-    health_router(Health {
-        admission,
-        max_batch,
-    })
+pub(crate) fn pull_router(needs: Needs) -> Router {
+    probes(needs, None)
 }
 
-fn health_router(health: Health) -> Router {
-    Router::new()
+/// The routes by which others see how the consumer is.
+fn probes(needs: Needs, max_batch: Option<u32>) -> Router {
+    let health = Health {
+        admission: needs.admission.clone(),
+        max_batch,
+    };
+    let health = Router::new()
         .route(HEALTH, get(health::health))
-        .with_state(health)
+        .with_state(health);
+    let ready = Router::new()
+        .route(READY, get(ready::ready))
+        .with_state(needs);
+    health.merge(ready)
 }

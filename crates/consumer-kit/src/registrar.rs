@@ -1,6 +1,12 @@
 //! Keeps the consumer registered with the group.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use protocol::ConsumerId;
 use service_kit::{
@@ -24,13 +30,29 @@ const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a failure that lasts is logged again.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 
+/// Whether the group knows the consumer; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Registration(Arc<AtomicBool>);
+
+impl Registration {
+    /// Whether the consumer has registered, as far as it knows.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, is_done: bool) {
+        self.0.store(is_done, Ordering::Relaxed);
+    }
+}
+
 /// The role that registers, checks the membership, and unregisters at the end.
 #[derive(Debug)]
 pub struct Registrar {
     group: GroupClient,
     id: ConsumerId,
     check_interval: Duration,
-    is_registered: bool,
+    registration: Registration,
     failures: Occasionally,
 }
 
@@ -43,19 +65,28 @@ impl Registrar {
             group,
             id,
             check_interval,
-            is_registered: false,
+            registration: Registration::default(),
             failures,
         }
     }
 
+    /// Tells how far it has got.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        self.registration.clone()
+    }
+
     /// Sees to it, once, that the group knows the consumer.
-    async fn step(&mut self) -> Result<(), GroupError> {
-        if self.is_registered && self.group.is_member(&self.id).await? {
-            return Ok(());
+    async fn step(&self) -> Result<(), GroupError> {
+        let again = self.registration.is_done();
+        if again {
+            if self.group.is_member(&self.id).await? {
+                return Ok(());
+            }
+            self.registration.set(false);
         }
         self.group.register(&self.id).await?;
-        let again = self.is_registered;
-        self.is_registered = true;
+        self.registration.set(true);
         info!(consumer.id = %self.id, again, "registered");
         Ok(())
     }

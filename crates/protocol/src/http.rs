@@ -12,6 +12,8 @@ pub const UNREGISTER: &str = "/unregister";
 pub const CHECK_MEMBERSHIP: &str = "/checkMembership";
 /// `GET` on either service: is it running?
 pub const HEALTH: &str = "/health";
+/// `GET` on either service: should work be sent here, and if not, why?
+pub const READY: &str = "/ready";
 /// `POST` on a consumer: process one message.
 pub const PROCESS_MESSAGE: &str = "/processMessage";
 /// `POST` on a consumer that says `max_batch` in [`HEALTH`]: process many messages, one a line.

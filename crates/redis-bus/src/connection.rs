@@ -25,6 +25,9 @@ const COOL_DOWN: Duration = Duration::from_millis(100);
 /// How many commands may wait for the connection's writer.
 const PIPELINE_BUFFER: usize = 1024;
 
+/// How long Redis may take to answer a probe. Kubernetes waits a second for the probe itself.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A handle on the connection; clones share it.
 #[derive(Debug, Clone)]
 pub struct Connection(Arc<Shared>);
@@ -70,6 +73,19 @@ impl Connection {
     /// [`BusError`] when it is not.
     pub async fn ping(&self) -> Result<(), BusError> {
         self.query(&redis::cmd("PING")).await
+    }
+
+    /// What is wrong with Redis just now, in words: that it does not answer, or not within half a second.
+    pub async fn trouble(&self) -> Option<String> {
+        match tokio::time::timeout(PROBE_TIMEOUT, self.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(cause)) => Some(cause.to_string()),
+            Err(_) => Some(format!(
+                "Redis at {} does not answer within {} ms",
+                self.0.endpoint.at(),
+                PROBE_TIMEOUT.as_millis()
+            )),
+        }
     }
 
     /// Sends a command and reads its answer.

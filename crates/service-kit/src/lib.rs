@@ -12,6 +12,7 @@
 //! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`http_body`] | reading a JSON request body within bounds |
+//! | [`readiness`] | the answer of `GET /ready` |
 //! | [`api_error`] | the one error answer of the REST APIs |
 //! | [`http_client`] | an HTTP client with the time-outs a service needs |
 
@@ -23,6 +24,7 @@ pub mod http_client;
 pub mod http_server;
 pub mod occasionally;
 pub mod program;
+pub mod readiness;
 pub mod settings;
 pub mod shutdown;
 pub mod supervisor;

@@ -23,10 +23,10 @@ use tracing::{info, warn};
 use crate::{
     ConsumerSettings, Processor,
     group_client::GroupClient,
-    http::{self, Admission, AppState},
+    http::{self, Admission, AppState, Needs},
     processing::Processing,
     puller::{Puller, Work},
-    registrar::Registrar,
+    registrar::{Registrar, Registration},
     sink::{Sink, SinkHandle},
 };
 
@@ -53,6 +53,7 @@ impl<P: Processor> Parts<P> {
     pub(super) fn push(
         self,
         stream: ProcessedStream,
+        connection: Connection,
         settings: &ConsumerSettings,
     ) -> anyhow::Result<Running> {
         let group = &settings.consumer_group_app;
@@ -60,12 +61,14 @@ impl<P: Processor> Parts<P> {
             GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
         let check_interval = group.registration_check_interval();
         let registrar = Registrar::new(client, self.id.clone(), check_interval);
-        let router = http::router(Arc::new(AppState {
+        let needs = self.frame.needs(connection, Some(registrar.registration()));
+        let state = Arc::new(AppState {
             processing: self.processing,
             sink: self.frame.commit_to(stream),
             admission: self.frame.admission.clone(),
             max_batch: settings.consumer.max_batch.get(),
-        }));
+        });
+        let router = http::router(state, needs);
         self.frame.serve(self.listener, router, &self.id)?;
         Ok(self.frame.take_messages("registrar", registrar, None))
     }
@@ -80,13 +83,14 @@ impl<P: Processor> Parts<P> {
     ) -> anyhow::Result<Running> {
         let window = settings.retention.retention().dedup_window;
         let (names, own) = (&settings.names, &settings.consumer);
+        let needs = self.frame.needs(connection.clone(), None);
         let queue = DurableQueue::new(connection.clone(), &names.processed_stream, window);
         let failed_key = names.failed_stream.clone();
         let failed = FailedStream::new(connection, failed_key, &names.processed_stream, window)
             .from_queue(queue.clone());
         let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
         let admission = self.frame.admission.clone();
-        let router = http::pull_router(admission.clone());
+        let router = http::pull_router(needs);
         self.frame.serve(self.listener, router, &self.id)?;
         let reader = QueueReader::new(endpoint, queue.clone());
         info!(queue = queue.key(), reader = reader.name(), "pulling");
@@ -104,6 +108,15 @@ impl Frame {
         let (handle, sink) = Sink::new(stream);
         self.supervisor.spawn("sink", self.committing.clone(), sink);
         handle
+    }
+
+    /// What has to be there for the consumer to work.
+    fn needs(&self, connection: Connection, registration: Option<Registration>) -> Needs {
+        Needs {
+            admission: self.admission.clone(),
+            connection,
+            registration,
+        }
     }
 
     /// Starts the REST API.

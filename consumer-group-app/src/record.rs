@@ -1,0 +1,185 @@
+//! What one consumer has done since it joined: written by its outbox, read by whoever tells of it.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+use crate::delivery::Outcome;
+
+/// Of how many requests the times are kept.
+const TIMES: usize = 512;
+
+/// The record of one consumer, shared by its outbox and those who tell of it.
+#[derive(Debug)]
+pub(crate) struct Record(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    since: SystemTime,
+    outcomes: Outcomes,
+    ejections: u64,
+    last_error: Option<(SystemTime, String)>,
+    /// The times of the last requests, the oldest overwritten first.
+    times: Vec<Duration>,
+    oldest: usize,
+}
+
+/// How many attempts came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Outcomes {
+    pub(crate) delivered: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+    pub(crate) busy: u64,
+    pub(crate) failed: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) unreachable: u64,
+}
+
+impl Outcomes {
+    fn of(&mut self, outcome: &Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Delivered => &mut self.delivered,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Rejected(_) => &mut self.rejected,
+            Outcome::Busy(_) => &mut self.busy,
+            Outcome::Failed(_) => &mut self.failed,
+            Outcome::TimedOut => &mut self.timed_out,
+            Outcome::Unreachable(_) => &mut self.unreachable,
+        }
+    }
+}
+
+/// A record as it is at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extract {
+    /// When the consumer joined.
+    pub(crate) since: SystemTime,
+    /// Of the messages it was given.
+    pub(crate) outcomes: Outcomes,
+    /// How often it was left out for a while.
+    pub(crate) ejections: u64,
+    /// What went wrong last, and when.
+    pub(crate) last_error: Option<(SystemTime, String)>,
+    /// The time within which half of its last [`TIMES`] requests were answered.
+    pub(crate) p50: Option<Duration>,
+    /// The time within which 99 % of them were.
+    pub(crate) p99: Option<Duration>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            since: SystemTime::now(),
+            outcomes: Outcomes::default(),
+            ejections: 0,
+            last_error: None,
+            times: Vec::new(),
+            oldest: 0,
+        }))
+    }
+}
+
+impl Record {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many messages were given to the consumer in attempts that came to this.
+    pub(crate) fn note(&self, outcome: &Outcome, messages: u64) {
+        let mut state = self.state();
+        *state.outcomes.of(outcome) += messages;
+        if !matches!(outcome, Outcome::Delivered | Outcome::Duplicate) {
+            state.last_error = Some((SystemTime::now(), outcome.describe()));
+        }
+    }
+
+    /// A request was answered after so long.
+    pub(crate) fn answered(&self, took: Duration) {
+        let mut state = self.state();
+        let oldest = state.oldest;
+        match state.times.get_mut(oldest) {
+            Some(time) => *time = took,
+            None => state.times.push(took),
+        }
+        state.oldest = (oldest + 1) % TIMES;
+    }
+
+    /// The consumer was left out.
+    pub(crate) fn ejected(&self) {
+        self.state().ejections += 1;
+    }
+
+    /// What is in it now.
+    pub(crate) fn read(&self) -> Extract {
+        let (mut extract, mut times) = {
+            let state = self.state();
+            let extract = Extract {
+                since: state.since,
+                outcomes: state.outcomes,
+                ejections: state.ejections,
+                last_error: state.last_error.clone(),
+                p50: None,
+                p99: None,
+            };
+            (extract, state.times.clone())
+        };
+        times.sort_unstable();
+        // The nearest rank.
+        let within = |percent: usize| times.get((times.len() * percent).div_ceil(100).max(1) - 1);
+        extract.p50 = within(50).copied();
+        extract.p99 = within(99).copied();
+        extract
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_counted_and_the_last_error_kept() {
+        let record = Record::default();
+        record.note(&Outcome::Delivered, 500);
+        record.note(&Outcome::Failed("first".to_owned()), 1);
+        record.note(&Outcome::Unreachable("second".to_owned()), 2);
+        record.note(&Outcome::Duplicate, 3);
+        record.ejected();
+        let extract = record.read();
+        let expected = Outcomes {
+            delivered: 500,
+            failed: 1,
+            unreachable: 2,
+            duplicate: 3,
+            ..Outcomes::default()
+        };
+        assert_eq!(extract.outcomes, expected);
+        assert_eq!(extract.last_error.unwrap().1, "second");
+        assert_eq!((extract.ejections, extract.p50), (1, None));
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_last_requests() {
+        let record = Record::default();
+        let millis = Duration::from_millis;
+        record.answered(millis(7));
+        assert_eq!(
+            (record.read().p50, record.read().p99),
+            (Some(millis(7)), Some(millis(7)))
+        );
+        (0..TIMES).for_each(|_| record.answered(millis(1000)));
+        (1..=100).for_each(|time| record.answered(millis(time)));
+        assert_eq!(
+            record.read().p50,
+            Some(millis(1000)),
+            "412 of 512 are of before"
+        );
+        (0..5).for_each(|_| (1..=100).for_each(|time| record.answered(millis(time))));
+        let extract = record.read();
+        assert!((millis(45)..=millis(55)).contains(&extract.p50.unwrap()));
+        assert_eq!(extract.p99, Some(millis(100)));
+    }
+}

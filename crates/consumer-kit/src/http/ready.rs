@@ -1,0 +1,31 @@
+//! `GET /ready`: messages come here, and can be committed.
+
+use axum::extract::State;
+use redis_bus::Connection;
+use service_kit::readiness::Readiness;
+
+use super::Admission;
+use crate::registrar::Registration;
+
+/// What a consumer needs to work.
+#[derive(Debug, Clone)]
+pub(crate) struct Needs {
+    pub(crate) admission: Admission,
+    pub(crate) connection: Connection,
+    /// Of a consumer that the group pushes to.
+    pub(crate) registration: Option<Registration>,
+}
+
+pub(super) async fn ready(State(needs): State<Needs>) -> Readiness {
+    let mut reasons = Vec::new();
+    if needs.admission.is_closed() {
+        reasons.push("this consumer is shutting down".to_owned());
+    } else if needs
+        .registration
+        .is_some_and(|registration| !registration.is_done())
+    {
+        reasons.push("not registered with the group".to_owned());
+    }
+    reasons.extend(needs.connection.trouble().await);
+    Readiness::unless(reasons)
+}
