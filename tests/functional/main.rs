@@ -4,6 +4,7 @@
 
 mod tidy;
 
+mod check_config;
 mod settings;
 mod settings_redis;
 mod settings_refused;

@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
+use protocol::ConsumerId;
 use redis_bus::{RedisSettings, commit::Retention};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 use service_kit::{http_server::Address, settings::Setting, shutdown::ServiceSettings};
 
 const REDIS: &str = "Redis";
@@ -246,6 +247,7 @@ impl GroupSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct OwnSettings {
     /// The host of the consumer's id.
+    #[serde(default, deserialize_with = "host")]
     pub advertised_host: Option<String>,
     /// The port of the consumer's id.
     pub advertised_port: Option<u16>,
@@ -257,4 +259,12 @@ pub struct OwnSettings {
     pub processing_concurrency: u32,
     /// How many messages come in one request at most.
     pub max_batch: NonZeroU32,
+}
+
+/// A host that can be part of a consumer's id.
+fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let host = String::deserialize(deserializer)?;
+    // Any port will do: it is checked by itself.
+    ConsumerId::new(&host, 1).map_err(Error::custom)?;
+    Ok(Some(host))
 }

@@ -3,10 +3,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
-    Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+    Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
     parser::ValueSource, value_parser,
 };
 use protocol::keys::PUBLISHED_CHANNEL;
+use service_kit::documents;
 
 use crate::dead_letters;
 
@@ -71,6 +72,10 @@ pub(crate) struct Arguments {
 
     #[command(subcommand)]
     pub verb: Option<Verb>,
+
+    /// What to tell instead of doing anything.
+    #[arg(skip)]
+    pub document: Option<Vec<u8>>,
 }
 
 // Where Redis is, for every verb. No doc comment: it would replace the program's own help.
@@ -124,10 +129,15 @@ impl Arguments {
         Self::from_line(std::env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
+    /// The command line as `clap` knows it.
+    fn command_line() -> Command {
+        Self::command().args(documents::args())
+    }
+
     fn from_line(
         line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> clap::error::Result<Self> {
-        let mut command = Self::command();
+        let mut command = Self::command_line();
         let matches = command.try_get_matches_from_mut(line)?;
         if let Some(verb) = matches.subcommand_name() {
             let given = |(id, _): &&(&str, &str)| {
@@ -138,7 +148,10 @@ impl Arguments {
                 return Err(command.error(ErrorKind::ArgumentConflict, text));
             }
         }
-        Self::from_arg_matches(&matches)
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        let document = documents::asked(Self::command_line(), &matches);
+        arguments.document = document.map_err(|cause| command.error(ErrorKind::Io, cause))?;
+        Ok(arguments)
     }
 }
 

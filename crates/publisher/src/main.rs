@@ -48,6 +48,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(mut arguments: Arguments) -> Result<Ended> {
+    if let Some(document) = arguments.document {
+        output::tell_document(&document)?;
+        return Ok(Ended::Finished);
+    }
     match arguments.verb.take() {
         None => publish(arguments).await,
         Some(Verb::DeadLetters(verb)) => {

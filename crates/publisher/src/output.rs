@@ -10,6 +10,11 @@ pub(crate) fn say(line: &str) -> Result<()> {
     Ok(())
 }
 
+/// A document that this program was asked for, as it is.
+pub(crate) fn tell_document(document: &[u8]) -> Result<()> {
+    Ok(stdout().write_all(document)?)
+}
+
 /// Whether an error means that nobody reads standard output any more.
 pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<io::Error>();

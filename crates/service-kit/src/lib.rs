@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | flags, environment, file and defaults, merged into one checked struct |
+//! | [`documents`] | shell completions and a manual page, made of the flags themselves |
 //! | [`program`] | what every `main` does around its service |
 //! | [`telemetry`] | log output as text or JSON |
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
@@ -19,6 +20,7 @@
 pub mod api_error;
 pub mod backoff;
 pub mod batches;
+pub mod documents;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;

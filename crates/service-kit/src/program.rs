@@ -1,12 +1,16 @@
 //! What every `main` does around its service: settings, log, runtime, exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
 
 use serde::Deserialize;
 use tracing::{error, warn};
 
 use crate::{
-    settings::{Loaded, Program, SettingsError},
+    documents,
+    settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     telemetry::{self, LogSettings, chain},
 };
@@ -21,18 +25,27 @@ struct Common {
     service: ServiceSettings,
 }
 
+/// What the command line asks for.
+enum Asked<S> {
+    /// That the service runs.
+    Service(Loaded, Common, S),
+    /// To be told something, and no more.
+    Answer(Vec<u8>),
+}
+
 /// Runs a service to its end: reads its settings by way of `read`, starts its log and a runtime, and turns its result
 /// into an exit code.
 ///
-/// 0 after success, `--help` and `--version`; 1 after a failure, which is logged; 2 after a wrong command
-/// line; [`BAD_USAGE`] after other settings that cannot be used.
+/// 0 after success, and after `--help`, `--checkConfig` and the like; 1 after a failure, which is logged; 2 after a
+/// wrong command line; [`BAD_USAGE`] after other settings that cannot be used.
 pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
     service: impl FnOnce(S) -> F,
 ) -> ExitCode {
     let (loaded, common, settings) = match prepare(program, read) {
-        Ok(prepared) => prepared,
+        Ok(Asked::Service(loaded, common, settings)) => (loaded, common, settings),
+        Ok(Asked::Answer(answer)) => return tell(program.name, &answer),
         Err(SettingsError::CommandLine(answer)) => answer.exit(),
         Err(cause) => {
             complain(program.name, &chain(&cause));
@@ -65,12 +78,39 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 fn prepare<S>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
-) -> Result<(Loaded, Common, S), SettingsError> {
-    let loaded = program.load(std::env::args_os(), std::env::vars_os())?;
+) -> Result<Asked<S>, SettingsError> {
+    let matches = program
+        .command()
+        .try_get_matches_from(std::env::args_os())?;
+    if let Some(document) = documents::asked(program.command(), &matches)? {
+        return Ok(Asked::Answer(document));
+    }
+    let loaded = program.merge(&matches, std::env::vars_os())?;
     let common: Common = loaded.read()?;
     let settings = read(&loaded)?;
-    telemetry::init(&common.log)?;
-    Ok((loaded, common, settings))
+    let log = common.log.check()?;
+    if asks_for_check(&matches) {
+        for warning in loaded.warnings() {
+            complain(program.name, warning);
+        }
+        let effective = program.effective(&loaded);
+        return Ok(Asked::Answer(effective.into_bytes()));
+    }
+    telemetry::init(log)?;
+    Ok(Asked::Service(loaded, common, settings))
+}
+
+/// Writes what was asked for to standard output.
+fn tell(name: &str, answer: &[u8]) -> ExitCode {
+    match io::stdout().write_all(answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Such as `head`, which has seen enough.
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(cause) => {
+            complain(name, &chain(&cause));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[expect(

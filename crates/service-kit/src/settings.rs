@@ -5,22 +5,25 @@
 //! is opened, bound or connected here, so a mistake is told before anything happens.
 
 mod check;
+mod command_line;
+mod effective;
 mod merged;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::ArgMatches;
 use config::{Config, ConfigError};
 use serde::de::DeserializeOwned;
 
-use self::merged::{Merged, read_ini};
+pub(crate) use self::command_line::asks_for_check;
+use self::{
+    command_line::FILE_FLAG,
+    merged::{Merged, Origin, read_ini},
+};
 use crate::{
     shutdown,
     telemetry::{self, TelemetryError},
 };
-
-/// The flag that names another settings file.
-const FILE_FLAG: &str = "configFilePath";
 
 /// One thing an operator can set.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +93,9 @@ pub enum SettingsError {
     /// The command line is wrong, or asks for `--help` or `--version`.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
+    /// A document that was asked for could not be made.
+    #[error("cannot make what was asked for")]
+    Document(#[from] std::io::Error),
     /// A file named by flag does not exist.
     #[error("settings file `{path}`, named by --{FILE_FLAG}, does not exist")]
     NoFile {
@@ -123,55 +129,6 @@ pub enum SettingsError {
 }
 
 impl Program {
-    /// The command line as `clap` knows it.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        let file_help = format!("Settings file (INI) [default: {}]", self.default_file);
-        let file = Arg::new(FILE_FLAG)
-            .long(FILE_FLAG)
-            .value_name("PATH")
-            .help(file_help)
-            .help_heading("General");
-        let args = self.settings().map(|setting| self.arg(setting));
-        Command::new(self.name)
-            .about(self.about)
-            .version(self.version)
-            .after_help("Precedence: flag, environment, settings file, default.")
-            .arg(file)
-            .args(args)
-    }
-
-    fn arg(&self, setting: &Setting) -> Arg {
-        let default = setting
-            .default
-            .map(|value| format!("[default: {value}] "))
-            .unwrap_or_default();
-        let help = format!(
-            "{} {default}[env: {}]",
-            setting.help,
-            self.env_name(setting)
-        );
-        Arg::new(setting.key)
-            .long(setting.flag)
-            .value_name(setting.value_name)
-            // For a bad value to be told as one, not as an unknown flag.
-            .allow_negative_numbers(true)
-            .help(help)
-            .help_heading(setting.heading)
-    }
-
-    fn env_name(&self, setting: &Setting) -> String {
-        format!(
-            "{}{}",
-            self.env_prefix(),
-            setting.key.replace('.', "__").to_uppercase()
-        )
-    }
-
-    fn env_prefix(&self) -> String {
-        format!("{}__", self.name.replace('-', "_").to_uppercase())
-    }
-
     /// Reads the command line, the environment and the file, and merges them.
     ///
     /// `args` starts with the program's name; `environment` is usually [`std::env::vars_os`].
@@ -184,16 +141,25 @@ impl Program {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, SettingsError> {
         let matches = self.command().try_get_matches_from(args)?;
+        self.merge(&matches, environment)
+    }
+
+    /// The same, with the command line read already.
+    pub(crate) fn merge(
+        &self,
+        matches: &ArgMatches,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, SettingsError> {
         let mut warnings = Vec::new();
         let mut merged = Merged::default();
         for setting in self.settings() {
             if let Some(value) = setting.default {
-                merged.set(setting.key, value.to_owned(), "the defaults".to_owned());
+                merged.set(setting.key, value.to_owned(), Origin::Default);
             }
         }
-        self.add_file(&matches, &mut merged, &mut warnings)?;
+        self.add_file(matches, &mut merged, &mut warnings)?;
         self.add_environment(environment, &mut merged)?;
-        self.add_flags(&matches, &mut merged);
+        self.add_flags(matches, &mut merged);
         merged.drop_empty(self.settings());
         Ok(Loaded { merged, warnings })
     }
@@ -222,7 +188,7 @@ impl Program {
             warnings.push(format!("no settings file at {path}; defaults apply"));
             return Ok(());
         }
-        let origin = format!("the file {}", path.display());
+        let origin = Origin::File(path.display().to_string());
         for (key, value) in read_ini(&path)? {
             // Python's configparser, which the original used, does not mind the case of keys.
             let key = key.to_lowercase();
@@ -243,7 +209,7 @@ impl Program {
                 continue;
             };
             let key = rest.to_lowercase().replace("__", ".");
-            let origin = format!("the environment variable {name}");
+            let origin = Origin::Environment(name);
             let known = self.known(&key, &origin)?;
             merged.set(known, value.to_string_lossy().into_owned(), origin);
         }
@@ -253,17 +219,13 @@ impl Program {
     fn add_flags(&self, matches: &ArgMatches, merged: &mut Merged) {
         for setting in self.settings() {
             if let Some(value) = matches.get_one::<String>(setting.key) {
-                merged.set(
-                    setting.key,
-                    value.clone(),
-                    format!("the flag --{}", setting.flag),
-                );
+                merged.set(setting.key, value.clone(), Origin::Flag(setting.flag));
             }
         }
     }
 
     /// The key as listed, or an error that suggests the nearest one.
-    fn known(&self, key: &str, origin: &str) -> Result<&'static str, SettingsError> {
+    fn known(&self, key: &str, origin: &Origin) -> Result<&'static str, SettingsError> {
         let found = self.settings().find(|setting| setting.key == key);
         found.map(|setting| setting.key).ok_or_else(|| {
             let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
@@ -273,7 +235,7 @@ impl Program {
             });
             SettingsError::UnknownKey {
                 key: key.to_owned(),
-                origin: origin.to_owned(),
+                origin: origin.to_string(),
                 hint: near
                     .map(|near| format!("; did you mean `{}`?", near.key))
                     .unwrap_or_default(),

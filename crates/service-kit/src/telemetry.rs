@@ -64,19 +64,38 @@ pub enum TelemetryError {
     AlreadySet(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// Log output that can be set up.
+#[derive(Debug)]
+pub struct Log {
+    format: LogFormat,
+    filter: EnvFilter,
+}
+
+impl LogSettings {
+    /// Reads the level.
+    ///
+    /// # Errors
+    /// [`TelemetryError::BadLevel`] for a level that cannot be read.
+    pub fn check(&self) -> Result<Log, TelemetryError> {
+        let filter =
+            EnvFilter::try_new(&self.level).map_err(|source| TelemetryError::BadLevel {
+                level: self.level.clone(),
+                source,
+            })?;
+        Ok(Log {
+            format: self.format,
+            filter,
+        })
+    }
+}
+
 /// Sends log lines to standard output from here on.
 ///
 /// # Errors
-/// [`TelemetryError::BadLevel`] for a level that cannot be read; [`TelemetryError::AlreadySet`] when
-/// called twice in a process.
-pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
-    let filter =
-        EnvFilter::try_new(&settings.level).map_err(|source| TelemetryError::BadLevel {
-            level: settings.level.clone(),
-            source,
-        })?;
-    let registry = tracing_subscriber::registry().with(filter);
-    match settings.format {
+/// [`TelemetryError::AlreadySet`] when called twice in a process.
+pub fn init(log: Log) -> Result<(), TelemetryError> {
+    let registry = tracing_subscriber::registry().with(log.filter);
+    match log.format {
         LogFormat::Text => {
             let colours = std::io::stdout().is_terminal();
             let layer = fmt::layer().with_target(false).with_ansi(colours);

@@ -30,11 +30,52 @@ pub(super) fn read_ini(path: &Path) -> Result<Vec<(String, String)>, SettingsErr
 
 /// The winning value of each key with its origin, as a source for [`Config`].
 #[derive(Clone, Default)]
-pub(super) struct Merged(BTreeMap<&'static str, (String, String)>);
+pub(super) struct Merged(BTreeMap<&'static str, (String, Origin)>);
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    /// The path of the file.
+    File(String),
+    /// The name of the variable.
+    Environment(String),
+    /// The flag, without dashes.
+    Flag(&'static str),
+}
+
+impl Origin {
+    /// The same in a table, where each stands by itself.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::Default => "default".to_owned(),
+            Self::File(path) => format!("file {path}"),
+            Self::Environment(name) => format!("environment variable {name}"),
+            Self::Flag(flag) => format!("flag --{flag}"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(_) | Self::Environment(_) | Self::Flag(_) => {
+                write!(f, "the {}", self.brief())
+            }
+        }
+    }
+}
 
 impl Merged {
-    pub(super) fn set(&mut self, key: &'static str, value: String, origin: String) {
+    pub(super) fn set(&mut self, key: &'static str, value: String, origin: Origin) {
         self.0.insert(key, (value, origin));
+    }
+
+    /// The winning value and where it was given; `None` where none is.
+    pub(super) fn get(&self, key: &str) -> Option<(&str, &Origin)> {
+        let (value, origin) = self.0.get(key)?;
+        Some((value, origin))
     }
 
     /// An error's text, with the place where the value it speaks of was given.
@@ -44,8 +85,11 @@ impl Merged {
             ConfigError::Type { key, .. } | ConfigError::At { key, .. } => key.as_deref(),
             _ => None,
         };
-        match key.and_then(|key| self.0.get(key)) {
-            Some((_, origin)) if !text.contains(origin.as_str()) => format!("{text} in {origin}"),
+        let origin = key
+            .and_then(|key| self.0.get(key))
+            .map(|(_, origin)| origin.to_string());
+        match origin {
+            Some(origin) if !text.contains(&origin) => format!("{text} in {origin}"),
             Some(_) | None => text,
         }
     }
@@ -78,7 +122,7 @@ impl Source for Merged {
 
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let pairs = self.0.iter().map(|(key, (value, origin))| {
-            let value = Value::new(Some(origin), ValueKind::String(value.clone()));
+            let value = Value::new(Some(&origin.to_string()), ValueKind::String(value.clone()));
             ((*key).to_owned(), value)
         });
         Ok(pairs.collect())

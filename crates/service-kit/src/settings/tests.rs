@@ -143,6 +143,40 @@ fn a_bad_value_is_named_with_its_key_and_source() {
 }
 
 #[test]
+fn the_effective_settings_are_told_with_their_sources() {
+    let file = file("[redis]\nport = 1\n");
+    let args = ["sample-app", "--configFilePath", path(&file)];
+    let flag = ["--redisServerHost", "from-flag"];
+    let args = args.into_iter().chain(flag).map(OsString::from);
+    let environment = ("SAMPLE_APP__REDIS__URL", "redis://me:s3cret@h");
+    let environment = (environment.0.into(), environment.1.into());
+    let loaded = PROGRAM.load(args, [environment]).unwrap();
+    let text = PROGRAM.effective(&loaded);
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let from_file = format!("redis.port 1 file {}", path(&file));
+    assert_eq!(
+        lines[..3],
+        [
+            "key value source",
+            "redis.host from-flag flag --redisServerHost",
+            &from_file
+        ]
+    );
+    assert_eq!(
+        lines[3],
+        "redis.url redis://me:***@h environment variable SAMPLE_APP__REDIS__URL"
+    );
+    assert!(
+        lines[4..].contains(&"log.level info default".to_owned()),
+        "{text}"
+    );
+    assert_eq!(lines.len(), PROGRAM.settings().count() + 1);
+}
+
+#[test]
 fn help_names_default_and_environment_of_every_setting() {
     let help = PROGRAM.command().render_long_help().to_string();
     for setting in PROGRAM.settings() {

@@ -1,0 +1,80 @@
+//! The command line of a program: a flag for each setting, and those every program has.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::{Program, Setting};
+use crate::documents;
+
+/// The flag that names another settings file.
+pub(super) const FILE_FLAG: &str = "configFilePath";
+
+/// The flag that has the settings told instead of used.
+const CHECK_FLAG: &str = "checkConfig";
+
+/// The heading of flags that are no settings.
+const GENERAL: &str = "General";
+
+impl Program {
+    /// The command line as `clap` knows it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let file_help = format!("Settings file (INI) [default: {}]", self.default_file);
+        let file = Arg::new(FILE_FLAG)
+            .long(FILE_FLAG)
+            .value_name("PATH")
+            .help(file_help)
+            .help_heading(GENERAL);
+        let check = Arg::new(CHECK_FLAG)
+            .long(CHECK_FLAG)
+            .action(ArgAction::SetTrue)
+            .help("Check the settings, print each with its source, and end")
+            .help_heading(GENERAL);
+        let args = self.settings().map(|setting| self.arg(setting));
+        let documents = documents::args().map(|arg| arg.help_heading(GENERAL));
+        Command::new(self.name)
+            .about(self.about)
+            .version(self.version)
+            .after_help("Precedence: flag, environment, settings file, default.")
+            .arg(file)
+            .arg(check)
+            .args(documents)
+            .args(args)
+    }
+
+    fn arg(&self, setting: &Setting) -> Arg {
+        let default = setting
+            .default
+            .map(|value| format!("[default: {value}] "))
+            .unwrap_or_default();
+        let help = format!(
+            "{} {default}[env: {}]",
+            setting.help,
+            self.env_name(setting)
+        );
+        Arg::new(setting.key)
+            .long(setting.flag)
+            .value_name(setting.value_name)
+            // For a bad value to be told as one, not as an unknown flag.
+            .allow_negative_numbers(true)
+            .help(help)
+            .help_heading(setting.heading)
+    }
+
+    /// The name of the environment variable of a setting.
+    pub(super) fn env_name(&self, setting: &Setting) -> String {
+        format!(
+            "{}{}",
+            self.env_prefix(),
+            setting.key.replace('.', "__").to_uppercase()
+        )
+    }
+
+    pub(super) fn env_prefix(&self) -> String {
+        format!("{}__", self.name.replace('-', "_").to_uppercase())
+    }
+}
+
+/// Whether the settings are to be told instead of used.
+pub(crate) fn asks_for_check(matches: &ArgMatches) -> bool {
+    matches.get_flag(CHECK_FLAG)
+}
