@@ -130,15 +130,11 @@ impl HealthChecker {
     /// Marks everything in the list to be checked, and removes what is no consumer id.
     async fn sweep(&mut self) -> Result<(), BusError> {
         let members = self.list.members().await?;
+        if let Some(first) = members.malformed.first() {
+            let (entries, first) = (members.malformed.len(), shown(first));
+            warn!(entries, first, "removing what is no consumer id");
+        }
         for entry in &members.malformed {
-            let shown = String::from_utf8_lossy(entry)
-                .chars()
-                .take(80)
-                .collect::<String>();
-            warn!(
-                entry = shown.escape_debug().to_string(),
-                "removing what is no consumer id"
-            );
             self.list.remove(entry).await?;
         }
         members.consumers.into_iter().for_each(|id| self.mark(id));
@@ -202,6 +198,13 @@ impl HealthChecker {
             );
         }
     }
+}
+
+/// The start of what may be anything, for a log.
+fn shown(entry: &[u8]) -> String {
+    let text = String::from_utf8_lossy(entry);
+    let start: String = text.chars().take(80).collect();
+    start.escape_debug().to_string()
 }
 
 impl Role for HealthChecker {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use redis_bus::commit::ProcessedStream;
-use service_kit::supervisor::Role;
+use service_kit::{supervisor::Role, telemetry::SENTENCE};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -67,18 +67,34 @@ impl Throughput {
             (Some(then), Some(now)) => Some(rate(now.saturating_sub(then), elapsed)),
             _ => None,
         };
+        let in_group = group_processed_per_second
+            .map(|rate| format!(" ({rate} by all groups and consumers)"))
+            .unwrap_or_default();
+        let Account {
+            received,
+            processed,
+            duplicate,
+            dead_lettered: failed,
+            in_flight,
+            queued,
+            elsewhere: _,
+        } = account;
+        let consumers = self.group.len();
         info!(
+            name: SENTENCE,
             processed_per_second,
             failed_per_second,
             group_processed_per_second,
-            received = account.received,
-            processed = account.processed,
-            duplicate = account.duplicate,
-            failed = account.dead_lettered,
-            in_flight = account.in_flight,
-            queued = account.queued,
-            consumers = self.group.len(),
-            "throughput: {processed_per_second} processed/s, {failed_per_second} failed/s"
+            received,
+            processed,
+            duplicate,
+            failed,
+            in_flight,
+            queued,
+            consumers,
+            "throughput: {processed_per_second} processed/s{in_group}, {failed_per_second} failed/s; \
+             {in_flight} in flight, {queued} queued, {consumers} consumers; so far {processed} processed, \
+             {duplicate} duplicate, {failed} failed"
         );
     }
 }

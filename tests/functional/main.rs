@@ -31,6 +31,7 @@ mod dead_letters_replay;
 mod delivery;
 mod hostile_clients;
 mod late_answers;
+mod logs;
 mod network_consumer;
 mod network_redis;
 mod original_contract;

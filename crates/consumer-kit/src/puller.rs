@@ -67,6 +67,7 @@ pub(crate) struct Work<P> {
     pub(crate) failed: FailedStream,
     pub(crate) max_deliveries: u64,
     pub(crate) failures: Occasionally,
+    given_up: Occasionally,
 }
 
 impl<P: Processor> Work<P> {
@@ -84,6 +85,7 @@ impl<P: Processor> Work<P> {
             failed,
             max_deliveries,
             failures: Occasionally::every(WARN_EVERY),
+            given_up: Occasionally::every(WARN_EVERY),
         }
     }
 }
@@ -270,7 +272,12 @@ impl<P: Processor> Work<P> {
             sleep(backoff.next_wait()).await;
         }
         let (reason, cause) = (letter.reason().as_str(), letter.last_error());
-        warn!(reason, cause, "a message went to the dead letters");
+        if let Some(held_back) = self.given_up.due() {
+            warn!(
+                reason,
+                cause, held_back, "a message went to the dead letters"
+            );
+        }
     }
 
     fn complain(&self, cause: &BusError, what: &str) {

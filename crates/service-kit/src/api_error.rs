@@ -1,5 +1,7 @@
 //! The one error answer of the REST APIs: `{"error":"…"}` with a status.
 
+mod reference;
+
 use std::{any::Any, error::Error};
 
 use axum::{
@@ -8,8 +10,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tracing::error;
-use uuid::Uuid;
 
 use crate::telemetry::chain;
 
@@ -82,7 +82,8 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, text)
     }
 
-    /// 500 with a fresh reference; the cause is logged beside that reference and not told.
+    /// 500 with a reference; the cause is logged beside that reference and not told. Answers with the same
+    /// cause share a reference for 10 s, and a line in the log.
     ///
     /// `what` is a sentence of its own, such as `Failed to register consumer!`.
     #[must_use]
@@ -103,8 +104,7 @@ impl ApiError {
     }
 
     fn with_reference(what: &str, cause: &str) -> Self {
-        let reference = Uuid::new_v4();
-        error!(%reference, cause, "{what}");
+        let reference = reference::reference(what, cause);
         let text = format!("{what} Use Ref for details: {reference}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }

@@ -7,10 +7,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Deserialize;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -22,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, warn};
 
-use crate::{api_error::ApiError, supervisor::Role};
+use crate::{
+    api_error::ApiError, occasionally::Occasionally, request_id::with_request_ids, supervisor::Role,
+};
 
 /// The most connections open at once; a further one waits in the system's backlog.
 const MAX_CONNECTIONS: usize = 4096;
@@ -51,6 +50,9 @@ pub struct Address {
     pub port: u16,
 }
 
+/// How often a warning may repeat.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")]
@@ -77,6 +79,7 @@ impl Address {
 pub struct HttpServer {
     listener: TcpListener,
     router: Router,
+    refusals: Occasionally,
 }
 
 impl HttpServer {
@@ -87,7 +90,11 @@ impl HttpServer {
             .fallback(async || ApiError::not_found())
             .method_not_allowed_fallback(async || ApiError::method_not_allowed())
             .layer(CatchPanicLayer::custom(ApiError::panicked));
-        Self { listener, router }
+        Self {
+            listener,
+            router,
+            refusals: Occasionally::every(WARN_EVERY),
+        }
     }
 
     /// Accepts the next connection; errors of single connections are waited out.
@@ -98,7 +105,9 @@ impl HttpServer {
                 Ok((stream, _)) => return Some((stream, permit)),
                 Err(cause) if is_of_one_connection(&cause) => {}
                 Err(cause) => {
-                    warn!(%cause, "cannot accept connections; trying again in 1 s");
+                    if let Some(held_back) = self.refusals.due() {
+                        warn!(%cause, held_back, "cannot accept connections; trying again each second");
+                    }
                     sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -144,7 +153,7 @@ async fn serve(stream: TcpStream, _: Permit, router: Router, cancelled: Cancella
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER_BYTES);
-    let service = TowerToHyperService::new(router);
+    let service = with_request_ids(router);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

@@ -12,6 +12,7 @@
 //! | [`batches`] | taking what waits in a channel, many at a time |
 //! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
+//! | [`request_id`] | the id of a request, in its answer and in its log lines |
 //! | [`http_body`] | reading a JSON request body within bounds |
 //! | [`readiness`] | the answer of `GET /ready` |
 //! | [`api_error`] | the one error answer of the REST APIs |
@@ -27,6 +28,7 @@ pub mod http_server;
 pub mod occasionally;
 pub mod program;
 pub mod readiness;
+pub mod request_id;
 pub mod settings;
 pub mod shutdown;
 pub mod supervisor;

@@ -6,13 +6,13 @@ use std::{
 };
 
 use serde::Deserialize;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     documents,
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
-    telemetry::{self, LogSettings, chain},
+    telemetry::{self, LogSettings, SENTENCE, chain},
 };
 
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
@@ -52,6 +52,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
             return ExitCode::from(BAD_USAGE);
         }
     };
+    announce(program, &loaded);
     for warning in loaded.warnings() {
         warn!("{warning}");
     }
@@ -98,6 +99,17 @@ fn prepare<S>(
     }
     telemetry::init(log)?;
     Ok(Asked::Service(loaded, common, settings))
+}
+
+/// Says first of all what runs, and what was set about it.
+fn announce(program: &Program, loaded: &Loaded) {
+    let Program { name, version, .. } = *program;
+    let settings = program.changed(loaded);
+    let with = match settings.as_str() {
+        "" => "with the default settings".to_owned(),
+        changed => format!("with {changed}; all else is as by default"),
+    };
+    info!(name: SENTENCE, version, settings, "{name} {version} starts {with}");
 }
 
 /// Writes what was asked for to standard output.

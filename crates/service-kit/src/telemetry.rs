@@ -1,11 +1,28 @@
 //! Log output: text for people, JSON for machines.
 
-use std::io::IsTerminal;
+mod lines;
+
+use std::{env, io::IsTerminal};
 
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{self, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
+use self::lines::Lines;
 use crate::settings::Setting;
+
+/// The name of an event whose message says all that its fields do: the text log leaves them out.
+///
+/// ```
+/// # use service_kit::telemetry::SENTENCE;
+/// # let consumers = 3;
+/// tracing::info!(name: SENTENCE, consumers, "{consumers} consumers are at work");
+/// ```
+pub const SENTENCE: &str = "sentence";
 
 /// The settings of the section `[log]`; every [`crate::settings::Program`] has them.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -31,7 +48,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One readable line an event, coloured on a terminal.
+    /// One readable line an event, coloured on a terminal unless `NO_COLOR` is set.
     Text,
     /// One JSON object an event.
     Json,
@@ -94,19 +111,33 @@ impl LogSettings {
 /// # Errors
 /// [`TelemetryError::AlreadySet`] when called twice in a process.
 pub fn init(log: Log) -> Result<(), TelemetryError> {
-    let registry = tracing_subscriber::registry().with(log.filter);
-    match log.format {
+    let Log { format, filter } = log;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::format().with_target(false);
+    match format {
         LogFormat::Text => {
-            let colours = std::io::stdout().is_terminal();
-            let layer = fmt::layer().with_target(false).with_ansi(colours);
-            registry.with(layer).try_init()?;
+            let colours = wants_colours();
+            let inner = lines.with_ansi(colours);
+            let layer = fmt::layer().with_ansi(colours);
+            registry
+                .with(layer.event_format(Lines { format, inner }))
+                .try_init()?;
         }
         LogFormat::Json => {
-            let layer = fmt::layer().json().flatten_event(true).with_target(false);
-            registry.with(layer).try_init()?;
+            let inner = lines.json().flatten_event(true);
+            let layer = fmt::layer().fmt_fields(JsonFields::new());
+            registry
+                .with(layer.event_format(Lines { format, inner }))
+                .try_init()?;
         }
     }
     Ok(())
+}
+
+/// Whether a person looks at the log who wants colours: <https://no-color.org>.
+fn wants_colours() -> bool {
+    let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !is_unwanted
 }
 
 /// An error with the whole chain of its causes, for a log field.

@@ -39,6 +39,18 @@ impl Program {
             .map(|[key, value, source]| format!("{key:keys$}  {value:values$}  {source}\n"))
             .collect()
     }
+
+    /// The settings that are not as by default, as `key=value`, without secrets.
+    pub(crate) fn changed(&self, loaded: &Loaded) -> String {
+        let given = |key: &str| Some(loaded.merged.get(key)?.0);
+        let settings = self.settings();
+        let changed = settings.filter(|setting| given(setting.key) != setting.default);
+        let shown = changed.map(|setting| {
+            let value = given(setting.key).unwrap_or(NONE);
+            format!("{}={}", setting.key, masked(setting.key, value))
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A value without what is secret about it, and on one line.
