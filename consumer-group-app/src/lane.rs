@@ -19,12 +19,13 @@ use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, Connection, SendRequest},
-    header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
 use protocol::{
-    ConsumerId,
+    ConsumerId, TraceContext,
     http::{PROCESS_MESSAGE, PROCESS_MESSAGES},
+    trace::{TRACEPARENT, TRACESTATE},
 };
 use service_kit::http_client::POOL_IDLE_TIMEOUT;
 use tokio::{
@@ -48,6 +49,8 @@ pub(crate) struct Parcel {
     pub(crate) messages: usize,
     /// One as it was published, or many with a newline after each.
     pub(crate) body: Bytes,
+    /// What one message says of the trace it belongs to.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What a consumer answered.
@@ -152,6 +155,17 @@ fn request(host: HeaderValue, parcel: Parcel) -> Request<Full<Bytes>> {
     let headers = request.headers_mut();
     headers.insert(HOST, host);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(TraceContext { parent, state }) = parcel.trace {
+        let mut pass_on = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        pass_on(TRACEPARENT, parent.as_str());
+        if let Some(state) = state {
+            pass_on(TRACESTATE, &state);
+        }
+    }
     request
 }
 

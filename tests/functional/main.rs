@@ -43,6 +43,7 @@ mod retry;
 mod server_warnings;
 mod status;
 mod throughput;
+mod trace_context;
 
 mod durable_account;
 mod durable_kills;

@@ -23,8 +23,20 @@ pub struct Request {
     pub method: String,
     /// Such as `/register`.
     pub path: String,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The value of a header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(known, _)| known == name)?;
+        Some(value)
+    }
 }
 
 /// What a request gets.
@@ -204,21 +216,26 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Re
     let mut words = line.split_whitespace();
     let method = words.next().unwrap_or_default().to_owned();
     let path = words.next().unwrap_or_default().to_owned();
-    let mut length = 0;
+    let mut request = Request {
+        method,
+        path,
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
     loop {
         let mut header = String::new();
         if stream.read_line(&mut header).await? == 0 {
             return Ok(None);
         }
-        match header.trim().split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            Some(_) => {}
-            None => break,
-        }
+        let Some((name, value)) = header.trim().split_once(':') else {
+            break;
+        };
+        let header = (name.to_lowercase(), value.trim().to_owned());
+        request.headers.push(header);
     }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    Ok(Some(Request { method, path, body }))
+    let length = request.header("content-length");
+    let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    request.body = vec![0; length];
+    stream.read_exact(&mut request.body).await?;
+    Ok(Some(request))
 }

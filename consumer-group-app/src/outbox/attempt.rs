@@ -68,9 +68,15 @@ pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delive
 
 /// What a request with these messages carries; nothing without messages.
 pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
+    let mut trace = None;
     let body = match deliveries {
         [] => return None,
-        [one] => one.held.message.body().clone(),
+        [one] => {
+            let message = &one.held.message;
+            trace = message.trace_context();
+            message.body().clone()
+        }
+        // Each has its own in its line.
         many => {
             let mut lines = Vec::with_capacity(many.iter().map(line_bytes).sum());
             for delivery in many {
@@ -83,6 +89,7 @@ pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
     Some(Parcel {
         messages: deliveries.len(),
         body,
+        trace,
     })
 }
 

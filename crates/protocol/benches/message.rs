@@ -60,3 +60,9 @@ fn fields(bencher: Bencher<'_, '_>, which: usize) {
     let processed = processed(message(MESSAGES[which]));
     bencher.bench(|| black_box(&processed).fields().map(|fields| fields.len()));
 }
+
+#[divan::bench(args = [0, 1], sample_size = 1000)]
+fn trace_context(bencher: Bencher<'_, '_>, which: usize) {
+    let message = message(MESSAGES[which]);
+    bencher.bench(|| black_box(&message).trace_context());
+}

@@ -11,6 +11,7 @@
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
+//! | [`trace`] | [`TraceContext`]: the trace a message belongs to |
 //! | [`keys`] | the names of the channel, the list and the streams in Redis |
 
 pub mod consumer_id;
@@ -20,9 +21,11 @@ pub mod http;
 pub mod keys;
 pub mod message;
 pub mod processed;
+pub mod trace;
 
 pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
 pub use processed::{Additions, ProcessedMessage};
+pub use trace::{TraceContext, TraceParent};
