@@ -1,13 +1,11 @@
 //! The verb `deadLetters`: list, show, replay and purge what the group gave up on.
 //!
-//! `selection` says which letters are meant and reads them; each of the others does one thing with them.
+//! Each of the modules named after a verb does one thing with the letters that `redis-bus` selects.
 
 mod arguments;
 mod list;
-mod processed;
 mod purge;
 mod replay;
-mod selection;
 mod show;
 mod text;
 

@@ -1,8 +1,11 @@
 //! The stream `messages:failed`: what the group gave up on.
 
 mod letter;
+mod newest;
 mod pages;
 mod processed;
+mod replayer;
+mod selection;
 mod stored;
 
 use std::time::Duration;
@@ -12,7 +15,10 @@ use redis::Cmd;
 
 pub use self::{
     letter::StoredLetter,
+    newest::Latest,
     processed::ProcessedIds,
+    replayer::{Fate, Manner, Replayer, Skipped, Step},
+    selection::{Choice, Page, Selection, Walk},
     stored::{DeadLetters, FitLetter, Letters, Replayed, Way},
 };
 use crate::{

@@ -7,6 +7,7 @@
 mod account;
 mod holding;
 mod reader;
+mod watch;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use self::{
     account::QueueAccount,
     holding::{Holding, Receipt},
     reader::{Keeper, QueueEntry, QueueReader},
+    watch::ReaderStatus,
 };
 use crate::{
     Added, BusError, Connection, added::added_but, chunks::chunks, script::Script, windows::Windows,
@@ -55,6 +57,7 @@ pub struct DurableQueue {
     keep: Script,
     forget: Script,
     account: Script,
+    watch: Script,
 }
 
 impl DurableQueue {
@@ -98,6 +101,11 @@ impl DurableQueue {
             account: Script::new(concat!(
                 "#!lua flags=no-writes\n",
                 include_str!("queue/account.lua")
+            )),
+            watch: Script::new(concat!(
+                "#!lua flags=no-writes\n",
+                include_str!("queue/queue.lua"),
+                include_str!("queue/watch.lua")
             )),
         }
     }

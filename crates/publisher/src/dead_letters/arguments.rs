@@ -5,8 +5,7 @@ use protocol::{
     DeadLetterReason,
     keys::{FAILED_STREAM, PROCESSED_STREAM},
 };
-
-use super::selection::Choice;
+use redis_bus::dead_letters::Choice;
 
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use indicatif::HumanCount;
 use protocol::{dead_letter::field, message::MESSAGE_ID};
-use redis_bus::dead_letters::{DeadLetters, StoredLetter};
+use redis_bus::dead_letters::{Choice, DeadLetters, Selection, StoredLetter};
 
 use super::{
     arguments::ListArguments,
-    selection::{Choice, Selection},
     text::{cut, escaped, escaped_bytes},
 };
 use crate::output::say;

@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 use indicatif::HumanCount;
-use redis_bus::dead_letters::DeadLetters;
+use redis_bus::dead_letters::{Choice, DeadLetters, Selection};
 
 use super::{
     arguments::PurgeArguments,
-    selection::{Choice, Selection},
     text::{escaped, name},
 };
 use crate::{

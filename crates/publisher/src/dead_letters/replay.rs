@@ -1,24 +1,17 @@
 //! `deadLetters replay`: sends messages on their way again and removes their letters.
-//!
-//! No message that has an entry in the stream of processed messages is sent. That is read before
-//! anything is sent, and what was added to it meanwhile before each batch; what is processed between
-//! that and the batch is known to Redis, which sends a batch in one step and leaves out what it
-//! remembers as processed.
 
 mod account;
 
-use std::collections::HashSet;
-
 use anyhow::{Context, Result, bail};
-use redis_bus::dead_letters::{DeadLetters, FitLetter, Replayed, StoredLetter, Way};
+use redis_bus::dead_letters::{
+    Choice, DeadLetters, Manner, Replayer, Selection, StoredLetter, Way,
+};
 use service_kit::shutdown::Signals;
 use tokio::time::{Instant, sleep_until};
 
-use self::account::{Account, Manner, Skipped};
+use self::account::Account;
 use super::{
     arguments::{QueueKind, ReplayArguments},
-    processed::Processed,
-    selection::{Choice, Selection},
     text::escaped,
 };
 use crate::{output::tell, pace::Pace, progress::Progress, publisher::Ended};
@@ -39,28 +32,26 @@ pub(super) async fn run(
     };
     let choice = Choice::from(arguments.chosen);
     let prepared = tokio::select! {
-        prepared = prepare(&letters, choice) => prepared?,
+        prepared = prepare(&letters, choice, &way, manner) => prepared?,
         _ = signals.next() => return Ok(Ended::Interrupted),
     };
-    let (selection, processed) = prepared;
+    let (selection, replayer) = prepared;
     let mut account = Account::new(manner);
     for id in &selection.missing {
         account.add_missing(id);
     }
-    let mut replayer = Replayer {
-        letters,
+    let mut run = Run {
+        replayer,
         way,
         pace: Pace::new(arguments.rate),
         signals,
         started: Instant::now(),
-        processed,
-        sent: HashSet::new(),
         account,
     };
-    let ended = replayer.run(&selection).await;
-    let told = replayer.account.tell();
+    let ended = run.run(&selection).await;
+    let told = run.account.tell();
     let ended = ended?;
-    replayer.check_heard()?;
+    run.check_heard()?;
     told?;
     Ok(ended)
 }
@@ -89,47 +80,35 @@ async fn find_way(letters: &DeadLetters, queue: QueueKind, channel: String) -> R
 }
 
 /// Finds the letters, and which of their messages have been processed.
-async fn prepare(letters: &DeadLetters, choice: Choice) -> Result<(Selection, Processed)> {
+async fn prepare(
+    letters: &DeadLetters,
+    choice: Choice,
+    way: &Way,
+    manner: Manner,
+) -> Result<(Selection, Replayer)> {
     let selection = Selection::find(letters, choice).await?;
     let mut progress = Progress::start("letters read", selection.total);
-    let ids = read_ids(&selection, &mut progress).await;
+    let ids = selection.message_ids(|read| progress.show(read)).await;
     progress.finish();
-    let mut processed = Processed::new(letters, ids?);
+    let mut replayer = Replayer::new(letters.clone(), way.clone(), manner, ids?);
     let mut progress = Progress::start("processed messages read", None);
-    let read = processed.catch_up(|count| progress.show(count)).await;
+    let read = replayer.catch_up(|count| progress.show(count)).await;
     progress.finish();
     read?;
-    Ok((selection, processed))
-}
-
-/// The ids of all messages that could be replayed.
-async fn read_ids(selection: &Selection, progress: &mut Progress) -> Result<HashSet<String>> {
-    let mut ids = HashSet::new();
-    let mut read = 0;
-    let mut walk = selection.walk();
-    while let Some(page) = walk.next().await? {
-        read += u64::try_from(page.letters.len()).unwrap_or(0);
-        progress.show(read);
-        let messages = page.letters.iter().filter_map(StoredLetter::message);
-        ids.extend(messages.map(|message| message.id().to_string()));
-    }
-    Ok(ids)
+    Ok((selection, replayer))
 }
 
 /// Replays letters and keeps the account.
-struct Replayer {
-    letters: DeadLetters,
+struct Run {
+    replayer: Replayer,
     way: Way,
     pace: Pace,
     signals: Signals,
     started: Instant,
-    processed: Processed,
-    /// The ids of the messages that were sent.
-    sent: HashSet<String>,
     account: Account,
 }
 
-impl Replayer {
+impl Run {
     async fn run(&mut self, selection: &Selection) -> Result<Ended> {
         let mut progress = Progress::start("letters done", selection.total);
         let ended = self.replay(selection, &mut progress).await;
@@ -182,46 +161,11 @@ impl Replayer {
     }
 
     async fn step(&mut self, letters: Vec<StoredLetter>) -> Result<()> {
-        self.processed.catch_up(|_| {}).await?;
-        let mut batch = Vec::with_capacity(letters.len());
-        let mut fit = Vec::with_capacity(letters.len());
-        let mut ids = HashSet::new();
-        for letter in letters {
-            let Some(message) = letter.message() else {
-                self.account.skip(&letter, Skipped::Unfit)?;
-                continue;
-            };
-            let id = message.id().as_str();
-            if self.processed.contains(id) {
-                self.account.skip(&letter, Skipped::Processed)?;
-            } else if self.sent.contains(id) || !ids.insert(id.to_owned()) {
-                self.account.skip(&letter, Skipped::Repeated)?;
-            } else {
-                let entry = letter.entry.clone();
-                fit.push(FitLetter { entry, message });
-                batch.push(letter);
-            }
+        let step = self.replayer.step(letters).await?;
+        for (letter, fate) in &step.fates {
+            self.account.add(letter, *fate)?;
         }
-        let results = match self.account.manner {
-            Manner::Real => self.letters.replay(&fit, &self.way).await,
-            Manner::Rehearsal => self.letters.rehearse(&fit, &self.way).await,
-        };
-        let mut failure = None;
-        for ((letter, fit), result) in batch.iter().zip(fit).zip(results) {
-            match result {
-                Ok(replayed) => {
-                    if replayed == Replayed::Sent {
-                        self.sent.insert(fit.message.id().to_string());
-                    }
-                    self.account.add(letter, replayed)?;
-                }
-                Err(cause) => failure = Some(cause),
-            }
-        }
-        match failure {
-            None => Ok(()),
-            Some(cause) => Err(cause.into()),
-        }
+        step.failure.map_or(Ok(()), |cause| Err(cause.into()))
     }
 
     /// An error when there was a message that nobody heard.

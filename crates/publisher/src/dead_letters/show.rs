@@ -2,10 +2,9 @@
 
 use anyhow::{Result, bail};
 use protocol::dead_letter::field;
-use redis_bus::dead_letters::{DeadLetters, StoredLetter};
+use redis_bus::dead_letters::{Choice, DeadLetters, Selection, StoredLetter};
 
 use super::{
-    selection::{Choice, Selection},
     text::{escaped, escaped_bytes},
 };
 use crate::output::say;

@@ -80,12 +80,14 @@ impl Letters {
 /// The dead letters, for whoever looks after them.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    connection: Connection,
-    key: String,
+    pub(super) connection: Connection,
+    pub(super) key: String,
     processed_stream: String,
     settled: Windows,
     queue: DurableQueue,
     replay: Script,
+    pub(super) latest: Script,
+    pub(super) newest: Script,
 }
 
 impl DeadLetters {
@@ -103,6 +105,14 @@ impl DeadLetters {
                 "#!lua\n",
                 include_str!("../queue/queue.lua"),
                 include_str!("replay.lua")
+            )),
+            latest: Script::new(concat!(
+                "#!lua flags=no-writes\n",
+                include_str!("latest.lua")
+            )),
+            newest: Script::new(concat!(
+                "#!lua flags=no-writes\n",
+                include_str!("newest.lua")
             )),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use indicatif::HumanCount;
 use protocol::dead_letter::field;
-use redis_bus::dead_letters::{Replayed, StoredLetter};
+use redis_bus::dead_letters::{Fate, Manner, Replayed, Skipped, StoredLetter};
 
 use crate::{
     dead_letters::text::{escaped, name},
@@ -14,26 +14,6 @@ use crate::{
 
 /// The most letters that are named one by one in the end.
 const NAMED: u64 = 100;
-
-/// Whether it is done or only told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// It is done.
-    Real,
-    /// It is told what would be done.
-    Rehearsal,
-}
-
-/// Why a letter stays that could be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skipped {
-    /// It holds no message, or not all of one.
-    Unfit,
-    /// Its message has been processed.
-    Processed,
-    /// There is another letter for the same message, which was sent.
-    Repeated,
-}
 
 /// The account so far.
 #[derive(Debug)]
@@ -78,8 +58,15 @@ impl Account {
         tell(&format!("no letter {}", escaped(id)));
     }
 
-    /// What Redis answered for a letter.
-    pub(super) fn add(&mut self, letter: &StoredLetter, replayed: Replayed) -> Result<()> {
+    /// What became of a letter.
+    pub(super) fn add(&mut self, letter: &StoredLetter, fate: Fate) -> Result<()> {
+        match fate {
+            Fate::Skipped(skipped) => self.skip(letter, skipped),
+            Fate::Answered(replayed) => self.add_answer(letter, replayed),
+        }
+    }
+
+    fn add_answer(&mut self, letter: &StoredLetter, replayed: Replayed) -> Result<()> {
         match replayed {
             Replayed::Sent => {
                 self.replayed += 1;
@@ -94,8 +81,7 @@ impl Account {
         Ok(())
     }
 
-    /// A letter that is not sent.
-    pub(super) fn skip(&mut self, letter: &StoredLetter, skipped: Skipped) -> Result<()> {
+    fn skip(&mut self, letter: &StoredLetter, skipped: Skipped) -> Result<()> {
         let cause = match skipped {
             Skipped::Unfit => format!("no message ({})", escaped(&letter.text(field::REASON))),
             Skipped::Processed => "processed already".to_owned(),
@@ -170,7 +156,7 @@ mod tests {
             Replayed::Processed,
             Replayed::Gone,
         ] {
-            account.add(&letter(1), replayed).unwrap();
+            account.add(&letter(1), Fate::Answered(replayed)).unwrap();
         }
         account.skip(&letter(2), Skipped::Unfit).unwrap();
         assert_eq!(account.done(), 5);

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use anyhow::Result;
 use protocol::{dead_letter::field, message::MESSAGE_ID};
-use redis_bus::dead_letters::{DeadLetters, Letters, StoredLetter};
+
+use super::{DeadLetters, Letters, StoredLetter};
+use crate::BusError;
 
 /// Which letters are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub enum Choice {
     /// Those with these ids, of entries or of messages.
     Ids(Vec<String>),
     /// Those with this reason.
@@ -19,7 +20,7 @@ pub(crate) enum Choice {
 
 /// The letters that were meant when this was made.
 #[derive(Debug)]
-pub(super) struct Selection {
+pub struct Selection {
     walk: Walk,
     /// How many there are, where that is known.
     pub total: Option<u64>,
@@ -29,7 +30,7 @@ pub(super) struct Selection {
 
 /// The way through the letters of a selection.
 #[derive(Debug, Clone)]
-pub(super) enum Walk {
+pub enum Walk {
     /// One after the other.
     Entries(Box<DeadLetters>, VecDeque<String>),
     /// All with a reason, or all.
@@ -38,7 +39,8 @@ pub(super) enum Walk {
 
 /// Some of the letters.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub struct Page {
+    /// Those that are there.
     pub letters: Vec<StoredLetter>,
     /// How many were there when the selection was made and are no more.
     pub gone: u64,
@@ -46,7 +48,10 @@ pub(super) struct Page {
 
 impl Selection {
     /// Finds the letters. An id that is both an entry's and a message's is taken for the entry's.
-    pub(super) async fn find(letters: &DeadLetters, choice: Choice) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn find(letters: &DeadLetters, choice: Choice) -> Result<Self, BusError> {
         let all = letters.letters().await?;
         let (walk, total, missing) = match choice {
             Choice::All => (
@@ -73,14 +78,37 @@ impl Selection {
     }
 
     /// The way through them, from the first on; each time through the same.
-    pub(super) fn walk(&self) -> Walk {
+    #[must_use]
+    pub fn walk(&self) -> Walk {
         self.walk.clone()
+    }
+
+    /// The ids of all their messages; `progress` hears how many letters have been read.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn message_ids(
+        &self,
+        mut progress: impl FnMut(u64),
+    ) -> Result<HashSet<String>, BusError> {
+        let (mut ids, mut read) = (HashSet::new(), 0);
+        let mut walk = self.walk();
+        while let Some(page) = walk.next().await? {
+            read += u64::try_from(page.letters.len()).unwrap_or(0);
+            progress(read);
+            let messages = page.letters.iter().filter_map(StoredLetter::message);
+            ids.extend(messages.map(|message| message.id().to_string()));
+        }
+        Ok(ids)
     }
 }
 
 impl Walk {
     /// The next letters; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Page>> {
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn next(&mut self) -> Result<Option<Page>, BusError> {
         match self {
             Self::Entries(letters, entries) => {
                 let Some(entry) = entries.pop_front() else {
@@ -111,7 +139,7 @@ async fn find_entries(
     letters: &DeadLetters,
     mut all: Letters,
     ids: Vec<String>,
-) -> Result<(VecDeque<String>, Vec<String>)> {
+) -> Result<(VecDeque<String>, Vec<String>), BusError> {
     let mut places = BTreeSet::new();
     let mut wanted = Vec::new();
     for id in ids {
