@@ -3,6 +3,7 @@
 mod drain;
 mod durable;
 mod ground;
+mod serve;
 mod start;
 
 use anyhow::{Context, bail};

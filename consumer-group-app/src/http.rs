@@ -1,5 +1,8 @@
 //! The routes of the group.
 
+mod dashboard;
+mod dead_letters;
+mod events;
 mod health;
 mod membership;
 mod messages;
@@ -12,10 +15,15 @@ use axum::{
     Router,
     routing::{get, post},
 };
-use protocol::http::{CHECK_MEMBERSHIP, HEALTH, MESSAGES, READY, REGISTER, STATUS, UNREGISTER};
+use protocol::http::{
+    CHECK_MEMBERSHIP, DEAD_LETTERS, EVENTS, HEALTH, MESSAGES, READY, REGISTER, REPLAY, STATUS,
+    UNREGISTER,
+};
 use redis_bus::{Connection, consumer_list::ConsumerList, queue::DurableQueue};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use dashboard::Dashboard;
 
 use crate::{consumer_group::ConsumerGroup, status::Status};
 
@@ -32,6 +40,7 @@ pub(crate) struct AppState {
     /// Cancelled when the group hears no more, because it ends.
     pub(crate) ending: CancellationToken,
     pub(crate) publishing: Turns,
+    pub(crate) dashboard: Arc<Dashboard>,
 }
 
 /// Turns of those who publish over HTTP; clones share them.
@@ -54,5 +63,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(CHECK_MEMBERSHIP, post(membership::check_membership))
         .route(MESSAGES, post(messages::publish))
         .route(STATUS, get(status::status))
+        .route("/", get(dashboard::page))
+        .route("/assets/{*name}", get(dashboard::asset))
+        .route(EVENTS, get(events::events))
+        .route(DEAD_LETTERS, get(dead_letters::list))
+        .route(REPLAY, post(dead_letters::replay))
         .with_state(state)
 }

@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) consumers: Consumers,
     pub(crate) delivery: DeliverySettings,
     pub(crate) retention: RetentionSettings,
+    pub(crate) dashboard: DashboardSettings,
     pub(crate) service: ServiceSettings,
 }
 
@@ -94,6 +95,13 @@ impl RetentionSettings {
     pub(crate) fn dedup_window(&self) -> Duration {
         Duration::from_secs(self.dedup_window_seconds)
     }
+}
+
+/// Section `[dashboard]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct DashboardSettings {
+    /// Whether dead letters may be replayed over HTTP.
+    pub(crate) replay: bool,
 }
 
 /// Section `[delivery]`.

@@ -84,7 +84,19 @@ struct LastError {
     text: String,
 }
 
+impl StatusBody {
+    /// The consumers of the group.
+    pub(crate) fn consumers(&self) -> &[ConsumerStatus] {
+        &self.consumers
+    }
+}
+
 impl ConsumerStatus {
+    /// How many messages it took, processed now or before.
+    pub(crate) fn taken(&self) -> u64 {
+        self.outcomes.delivered + self.outcomes.duplicate
+    }
+
     pub(crate) fn new(id: &ConsumerId, state: ConsumerState, flow: &Flow, record: &Record) -> Self {
         let extract = record.read();
         let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -131,16 +143,27 @@ impl Status {
 
     /// The status now.
     pub(crate) async fn read(&self) -> Result<StatusBody, BusError> {
-        let (queue, account, buffered) = match &self.durable {
-            None => ("memory", self.in_memory(), 0),
-            Some(durable) => {
-                // First, so that what moves over meanwhile is not left out of both.
-                let buffered = self.intake.account().unfinished();
-                ("stream", durable.account().await?, buffered)
-            }
+        let (account, buffered) = self.account().await?;
+        Ok(self.tell(account, buffered))
+    }
+
+    /// The account now, and how much is buffered.
+    pub(crate) async fn account(&self) -> Result<(QueueAccount, u64), BusError> {
+        let Some(durable) = &self.durable else {
+            return Ok((self.in_memory(), 0));
         };
-        Ok(StatusBody {
-            queue,
+        // First, so that what moves over meanwhile is not left out of both.
+        let buffered = self.intake.account().unfinished();
+        Ok((durable.account().await?, buffered))
+    }
+
+    /// The status with this account.
+    pub(crate) fn tell(&self, account: QueueAccount, buffered: u64) -> StatusBody {
+        StatusBody {
+            queue: match self.durable {
+                None => "memory",
+                Some(_) => "stream",
+            },
             received: account.received + buffered,
             processed: account.processed,
             duplicate: account.duplicate,
@@ -154,7 +177,7 @@ impl Status {
             consumers: self.group.states(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),
-        })
+        }
     }
 
     fn in_memory(&self) -> QueueAccount {

@@ -33,7 +33,7 @@ const DEVELOPMENT: [&str; 4] = ["contestants", "local-stack", "xtask", "function
 const HTTP_CLIENTS: [&str; 3] = ["consumer_client.rs", "group_client.rs", "http_client.rs"];
 
 /// The roles of the group, by the module each lives in. They meet in what `app` makes for them.
-const ROLES: [&str; 10] = [
+const ROLES: [&str; 11] = [
     "listener",
     "dispatcher",
     "health_checker",
@@ -44,6 +44,7 @@ const ROLES: [&str; 10] = [
     "reader",
     "settler",
     "server_checker",
+    "sampler",
 ];
 
 /// What a role's module offers to others beside the role itself.

@@ -11,15 +11,12 @@ use redis_bus::{
     dead_letters::FailedStream,
     queue::DurableQueue,
 };
-use service_kit::{http_server::HttpServer, supervisor::Supervisor};
+use service_kit::supervisor::Supervisor;
 use tokio::{
-    net::TcpListener,
     sync::{Notify, mpsc},
     task::JoinHandle,
-    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use crate::{
     consumer_client::ConsumerClient,
@@ -28,7 +25,6 @@ use crate::{
     dispatcher::{Dispatcher, Pending},
     gaps::Gaps,
     health_checker::{HealthChecker, Rules},
-    http::{self, AppState, Turns},
     listener::Listener,
     mirror::Mirror,
     outbox::{self, Outboxes},
@@ -37,7 +33,6 @@ use crate::{
     server_checker::ServerChecker,
     settings::{Consumers, DeliverySettings, Names, QueueKind},
     settler::Settling,
-    status::Status,
     throughput::Throughput,
 };
 
@@ -64,7 +59,7 @@ pub(super) struct Ground {
     pub(super) stages: Stages,
     pub(super) endpoint: Endpoint,
     pub(super) connection: Connection,
-    list: ConsumerList,
+    pub(super) list: ConsumerList,
     client: ConsumerClient,
     pub(super) intake: MemoryQueue,
     pub(super) queue: MemoryQueue,
@@ -115,39 +110,6 @@ impl Ground {
             durable,
             letters,
         })
-    }
-
-    /// Starts the REST API.
-    pub(super) fn serve(
-        &self,
-        socket: TcpListener,
-        consumers: &Consumers,
-        group: &ConsumerGroup,
-        gaps: &Gaps,
-    ) -> anyhow::Result<()> {
-        let address = socket.local_addr().context("the listener has no address")?;
-        let status = Status {
-            intake: self.intake.clone(),
-            durable: self.durable.clone(),
-            group: group.clone(),
-            gaps: gaps.clone(),
-            started: Instant::now(),
-        };
-        let router = http::router(AppState {
-            list: self.list.clone(),
-            group: group.clone(),
-            capacity: consumers.max_consumer_group_size.get(),
-            durable: self.durable.clone(),
-            status,
-            connection: self.connection.clone(),
-            ending: self.stages.listening.clone(),
-            publishing: Turns::default(),
-        });
-        let server = HttpServer::new(socket, router);
-        self.supervisor
-            .spawn("http server", self.stages.serving.clone(), server);
-        info!(%address, "listening");
-        Ok(())
     }
 
     /// Starts the way to the dead letters.
@@ -242,8 +204,10 @@ impl Ground {
     }
 
     /// Starts what tells of the group and of its Redis.
-    pub(super) fn watch(&self, group: &ConsumerGroup, processed: ProcessedStream) {
+    pub(super) fn watch(&self, group: &ConsumerGroup, names: &Names, retention: Retention) {
         let stage = || self.stages.following.clone();
+        let stream = names.processed_stream.clone();
+        let processed = ProcessedStream::new(self.connection.clone(), stream, retention);
         let throughput = Throughput {
             intake: self.intake.clone(),
             queue: self.queue.clone(),

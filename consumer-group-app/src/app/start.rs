@@ -1,15 +1,13 @@
 //! Starts the group: every role, in order.
 
-use redis_bus::{
-    Endpoint,
-    commit::{ProcessedStream, Retention},
-};
+use redis_bus::{Endpoint, commit::Retention};
 use service_kit::supervisor::Supervisor;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{
     durable::Durable,
     ground::{Delivering, Ground, Stages},
+    serve::Served,
 };
 use crate::{
     consumer_group::ConsumerGroup,
@@ -50,6 +48,7 @@ impl Running {
             consumers,
             delivery,
             retention,
+            dashboard,
             ..
         } = settings;
         let (letters, to_write) = mpsc::channel(dead_letter_writer::WAITING);
@@ -71,14 +70,15 @@ impl Running {
             Durable::start(&ground, queue, &group, settled, delivery.max_deliveries())
         });
         let gaps = Gaps::default();
-        ground.serve(socket, &consumers, &group, &gaps)?;
-        let processed = ProcessedStream::new(
-            ground.connection.clone(),
-            names.processed_stream.clone(),
-            retention,
-        );
+        let served = Served {
+            group: &group,
+            gaps: &gaps,
+            durable: durable.as_ref(),
+            capacity: consumers.max_consumer_group_size.get(),
+        };
+        ground.serve(socket, &served, &names, dashboard)?;
         ground.follow(&group, suspected, &consumers, &names);
-        ground.watch(&group, processed);
+        ground.watch(&group, &names, retention);
         let listener = ground.listen(names.published_channel, gaps);
         let Ground {
             supervisor,

@@ -9,7 +9,7 @@ pub(crate) const PROGRAM: Program = Program {
             one of the registered consumers, over HTTP.",
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-group-app.properties",
-    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, RETENTION],
+    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, RETENTION, DASHBOARD],
 };
 
 const REDIS: &[Setting] = &[
@@ -206,4 +206,14 @@ const RETENTION: &[Setting] = &[Setting {
     help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all. \
            The same for the group and all its consumers",
     heading: "Retention",
+}];
+
+const DASHBOARD: &[Setting] = &[Setting {
+    key: "dashboard.replay",
+    flag: "dashboardReplay",
+    value_name: "BOOL",
+    default: Some("false"),
+    help: "Whether dead letters may be replayed over HTTP, and so from the dashboard, by whoever reaches \
+           the REST API: true or false",
+    heading: "Dashboard",
 }];

@@ -23,6 +23,12 @@ pub const PROCESS_MESSAGES: &str = "/processMessages";
 pub const MESSAGES: &str = "/messages";
 /// `GET` on the group: the account, the consumers, and since when.
 pub const STATUS: &str = "/status";
+/// `GET` on the group: what the dashboard shows, every second, as server-sent events.
+pub const EVENTS: &str = "/events";
+/// `GET` on the group: the dead letters, the newest first.
+pub const DEAD_LETTERS: &str = "/deadLetters";
+/// `POST` on the group: send messages of dead letters on their way again.
+pub const REPLAY: &str = "/deadLetters/replay";
 
 /// The largest body of `POST /messages`, in bytes (16 MiB).
 pub const MAX_PUBLISH_BODY_BYTES: usize = 16 << 20;

@@ -4,9 +4,7 @@ use anyhow::{Result, bail};
 use protocol::dead_letter::field;
 use redis_bus::dead_letters::{Choice, DeadLetters, Selection, StoredLetter};
 
-use super::{
-    text::{escaped, escaped_bytes},
-};
+use super::text::{escaped, escaped_bytes};
 use crate::output::say;
 
 pub(super) async fn run(letters: DeadLetters, id: String) -> Result<()> {

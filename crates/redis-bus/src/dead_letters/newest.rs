@@ -41,7 +41,12 @@ impl DeadLetters {
     ) -> Result<Vec<StoredLetter>, BusError> {
         let start = before.map_or_else(|| "+".to_owned(), |before| format!("({before}"));
         let call = |command: &mut Cmd| {
-            command.arg(1).arg(&self.key).arg(&start).arg(most).arg(bytes);
+            command
+                .arg(1)
+                .arg(&self.key)
+                .arg(&start)
+                .arg(most)
+                .arg(bytes);
         };
         let letters: Vec<Entry> = self.connection.script(&self.newest, call).await?;
         Ok(letters.into_iter().map(StoredLetter::from).collect())

@@ -12,6 +12,8 @@ use crate::BusError;
 pub enum Choice {
     /// Those with these ids, of entries or of messages.
     Ids(Vec<String>),
+    /// Those at these entries.
+    Entries(Vec<String>),
     /// Those with this reason.
     Reason(String),
     /// All.
@@ -60,6 +62,11 @@ impl Selection {
                 vec![],
             ),
             Choice::Reason(reason) => (Walk::Stream(all, Some(reason)), None, vec![]),
+            Choice::Entries(entries) => {
+                let total = u64::try_from(entries.len()).ok();
+                let walk = Walk::Entries(Box::new(letters.clone()), entries.into());
+                (walk, total, vec![])
+            }
             Choice::Ids(ids) => {
                 let (entries, missing) = find_entries(letters, all, ids).await?;
                 let total = u64::try_from(entries.len()).ok();
