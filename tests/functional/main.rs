@@ -51,6 +51,10 @@ mod durable_letters;
 mod durable_queue;
 mod durable_redis;
 
+mod dashboard;
+mod dashboard_api;
+mod dashboard_replay;
+
 mod conservation;
 mod self_healing;
 mod shutdown;

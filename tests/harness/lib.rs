@@ -12,6 +12,7 @@
 //! | [`replicas`] | [`Replicas`]: groups side by side on one durable queue |
 //! | [`status`] | `GET /status`, and [`Auditor`]: whether it adds up whenever one looks |
 //! | [`slow_line`] | [`SlowLine`]: a line to a server that carries little |
+//! | [`page`] | [`Page`]: the dashboard in a real browser |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
@@ -23,6 +24,7 @@ mod entry;
 pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
+pub mod page;
 pub mod replicas;
 pub mod services;
 pub mod slow_line;
@@ -36,6 +38,7 @@ pub use ledger::Ledger;
 pub use local_stack::{
     Fault, FaultProxy, PrivateRedis, Service, Signal, Stack, StackOptions, wait_until,
 };
+pub use page::Page;
 pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;
 pub use slow_line::SlowLine;

@@ -12,11 +12,13 @@
 //! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
 //! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
+//! | [`browser`] | [`Browser`]: a headless Chromium, found or installed |
 //! | [`usage`] | memory, CPU time and open files of a process |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
 
 pub mod binaries;
+pub mod browser;
 pub mod deadline;
 pub mod fault_proxy;
 pub mod log_lines;
@@ -29,6 +31,7 @@ pub mod stack;
 pub mod usage;
 
 pub use binaries::{Binaries, Profile};
+pub use browser::{Browser, BrowserPrograms};
 pub use deadline::wait_until;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use log_lines::LogLines;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, PrivateNetwork, Profile, RedisServer,
+    Binaries, BrowserPrograms, PrivateNetwork, Profile, RedisServer,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -29,6 +29,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match networks.unwrap_or(Some("its tools cannot be installed")) {
         None => step("Networks are cut in namespaces of their own"),
         Some(why) => step(&format!("Networks are cut by a proxy, because {why}")),
+    }
+    match BrowserPrograms::find_or_install() {
+        Ok(programs) => step(&format!(
+            "The dashboard is tested in {}",
+            programs.browser().display()
+        )),
+        Err(why) => step(&format!(
+            "The tests of the dashboard in a browser are skipped, because {why}"
+        )),
     }
     step("Building the services");
     Binaries::build(Profile::Dev).await?;
