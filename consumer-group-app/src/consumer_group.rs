@@ -14,7 +14,7 @@ use crate::{
     delivery::Delivery,
     flow::Flow,
     outbox::{Opened, Outboxes},
-    record::Record,
+    record::{Outcomes, Record},
     standing::{Fitness, Standing},
     status::{ConsumerState, ConsumerStatus},
 };
@@ -46,6 +46,24 @@ impl Member {
     }
 }
 
+/// Those that are members no more.
+#[derive(Debug, Default)]
+struct Gone {
+    leaving: Vec<Leaving>,
+    /// What the attempts came to of those that have finished what they had.
+    outcomes: Outcomes,
+}
+
+impl Gone {
+    /// Keeps those that are not done yet, and of the others what they did.
+    fn tidy(&mut self) {
+        let is_done = |leaving: &mut Leaving| leaving.flow.strong_count() == 0;
+        for done in self.leaving.extract_if(.., is_done) {
+            self.outcomes.add(&done.record.outcomes());
+        }
+    }
+}
+
 /// A consumer that has left. Its flow is in use for as long as its outbox has work.
 #[derive(Debug)]
 struct Leaving {
@@ -62,8 +80,7 @@ pub(crate) struct ConsumerGroup(Arc<Shared>);
 struct Shared {
     outboxes: Outboxes,
     members: Mutex<Vec<Member>>,
-    /// Those that have left.
-    leaving: Mutex<Vec<Leaving>>,
+    gone: Mutex<Gone>,
     changed: Arc<Notify>,
 }
 
@@ -73,7 +90,7 @@ impl ConsumerGroup {
         Self(Arc::new(Shared {
             outboxes,
             members: Mutex::default(),
-            leaving: Mutex::default(),
+            gone: Mutex::default(),
             changed,
         }))
     }
@@ -85,25 +102,22 @@ impl ConsumerGroup {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leaving(&self) -> MutexGuard<'_, Vec<Leaving>> {
-        self.0
-            .leaving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn gone(&self) -> MutexGuard<'_, Gone> {
+        self.0.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the members those of the list: who is new gets an outbox, whose id is gone loses it.
     pub(crate) fn follow(&self, list: &[ConsumerId]) {
         let listed: HashSet<&ConsumerId> = list.iter().collect();
         let mut members = self.members();
-        let mut leaving = self.leaving();
-        leaving.retain(|leaving| leaving.flow.strong_count() > 0);
+        let mut gone = self.gone();
+        gone.tidy();
         let before = members.len();
         members.retain(|member| {
             let stays = listed.contains(&member.id);
             if !stays {
                 member.left.cancel();
-                leaving.push(Leaving {
+                gone.leaving.push(Leaving {
                     id: member.id.clone(),
                     flow: Arc::downgrade(&member.flow),
                     record: Arc::clone(&member.record),
@@ -179,13 +193,26 @@ impl ConsumerGroup {
             };
             ConsumerStatus::new(&member.id, state, &member.flow, &member.record)
         };
-        let leaving = self.leaving();
-        let draining = leaving.iter().filter_map(|leaving| {
+        let gone = self.gone();
+        let draining = gone.leaving.iter().filter_map(|leaving| {
             let flow = leaving.flow.upgrade()?;
             let (id, state) = (&leaving.id, ConsumerState::Draining);
             Some(ConsumerStatus::new(id, state, &flow, &leaving.record))
         });
         members.iter().map(member).chain(draining).collect()
+    }
+
+    /// What all attempts since the start came to.
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        let members = self.members();
+        let gone = self.gone();
+        let mut outcomes = gone.outcomes;
+        let present = members.iter().map(|member| &member.record);
+        let records = present.chain(gone.leaving.iter().map(|leaving| &leaving.record));
+        for record in records {
+            outcomes.add(&record.outcomes());
+        }
+        outcomes
     }
 
     /// Notes how many messages a member takes in one request, as it says.

@@ -9,8 +9,8 @@ use redis_bus::{
     queue::{EntryId, Receipt},
 };
 use service_kit::{
-    backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
-    telemetry::chain,
+    backoff::Backoff, batches::next_batch, metrics::IntCounterVec, occasionally::Occasionally,
+    supervisor::Role, telemetry::chain,
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
@@ -93,6 +93,8 @@ pub(crate) struct DeadLetterWriter {
     /// Where the listener counts what it could not queue.
     intake: MemoryQueue,
     waiting: mpsc::Receiver<Letter>,
+    /// How many were written, by reason.
+    written: IntCounterVec,
     given_up: Occasionally,
     unwritten: Occasionally,
 }
@@ -102,12 +104,14 @@ impl DeadLetterWriter {
         stream: FailedStream,
         intake: MemoryQueue,
         waiting: mpsc::Receiver<Letter>,
+        written: IntCounterVec,
     ) -> Self {
         let [given_up, unwritten] = [(); 2].map(|()| Occasionally::every(LOG_EVERY));
         Self {
             stream,
             intake,
             waiting,
+            written,
             given_up,
             unwritten,
         }
@@ -152,6 +156,8 @@ impl DeadLetterWriter {
     fn finish(&self, letter: Letter, buried: Buried) {
         let ending = match buried {
             Buried::Written => {
+                let reason = letter.letter.reason().as_str();
+                self.written.with_label_values(&[reason]).inc();
                 self.tell(&letter.letter);
                 Ending::DeadLettered
             }

@@ -44,6 +44,8 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) message: Message,
+    /// When it was heard, or came into the durable queue.
+    pub(crate) received: Instant,
     pub(crate) attempts: u32,
     pub(crate) first_attempt: Option<Instant>,
     /// How many of the attempts reached no consumer, or one that would not look at the message.
@@ -58,9 +60,10 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn new(message: Message) -> Self {
+    pub(crate) fn new(message: Message, received: Instant) -> Self {
         Self {
             message,
+            received,
             receipt: None,
             deliveries_before: 0,
             attempts: 0,
@@ -129,6 +132,14 @@ impl Delivery {
         }
     }
 
+    fn finished(&self, ending: Ending) -> Finished {
+        Finished {
+            bytes: self.held.bytes(),
+            received: self.held.received,
+            ending,
+        }
+    }
+
     /// Ends it.
     pub(crate) fn finish(self, ending: Ending) {
         Self::finish_all([(self, ending)]);
@@ -142,14 +153,22 @@ impl Delivery {
         };
         first.is_finished = true;
         let mut finished = Vec::with_capacity(deliveries.size_hint().0 + 1);
-        finished.push((first.held.bytes(), ending));
+        finished.push(first.finished(ending));
         // What they hold is given free before the queue is locked.
         for (mut delivery, ending) in deliveries {
             delivery.is_finished = true;
-            finished.push((delivery.held.bytes(), ending));
+            finished.push(delivery.finished(ending));
         }
         first.queue.finish(&finished);
     }
+}
+
+/// What the queue has to know of a message that is finished with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished {
+    pub(crate) bytes: usize,
+    pub(crate) received: Instant,
+    pub(crate) ending: Ending,
 }
 
 impl Drop for Delivery {

@@ -6,6 +6,7 @@ mod events;
 mod health;
 mod membership;
 mod messages;
+mod metrics;
 mod ready;
 mod status;
 
@@ -20,10 +21,12 @@ use protocol::http::{
     UNREGISTER,
 };
 use redis_bus::{Connection, consumer_list::ConsumerList, queue::DurableQueue};
+use service_kit::metrics::METRICS;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use dashboard::Dashboard;
+pub(crate) use metrics::Told;
 
 use crate::{consumer_group::ConsumerGroup, status::Status};
 
@@ -41,6 +44,7 @@ pub(crate) struct AppState {
     pub(crate) ending: CancellationToken,
     pub(crate) publishing: Turns,
     pub(crate) dashboard: Arc<Dashboard>,
+    pub(crate) told: Arc<Told>,
 }
 
 /// Turns of those who publish over HTTP; clones share them.
@@ -63,6 +67,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(CHECK_MEMBERSHIP, post(membership::check_membership))
         .route(MESSAGES, post(messages::publish))
         .route(STATUS, get(status::status))
+        .route(METRICS, get(metrics::metrics))
         .route("/", get(dashboard::page))
         .route("/assets/{*name}", get(dashboard::asset))
         .route(EVENTS, get(events::events))

@@ -21,6 +21,7 @@ mod history;
 mod http;
 mod lane;
 mod listener;
+mod meters;
 mod mirror;
 mod outbox;
 mod queue;

@@ -10,12 +10,14 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use protocol::Message;
-use tokio::sync::Notify;
+use service_kit::metrics::Histogram;
+use tokio::{sync::Notify, time::Instant};
 
-use crate::delivery::{Delivery, Ending, Held};
+use crate::delivery::{Delivery, Ending, Finished, Held};
 
 /// How much the queue may hold, messages in flight included.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +70,7 @@ pub(crate) struct MemoryQueue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     bounds: Bounds,
+    seconds: Option<Histogram>,
     arrived: Notify,
     finished: Notify,
     has_room: Notify,
@@ -93,8 +96,19 @@ impl State {
 
 impl MemoryQueue {
     pub(crate) fn new(bounds: Bounds) -> Self {
+        Self::with(bounds, None)
+    }
+
+    /// The same, with a histogram of how long messages take from when they were received until they are
+    /// processed.
+    pub(crate) fn timed(bounds: Bounds, seconds: Histogram) -> Self {
+        Self::with(bounds, Some(seconds))
+    }
+
+    fn with(bounds: Bounds, seconds: Option<Histogram>) -> Self {
         Self(Arc::new(Shared {
             bounds,
+            seconds,
             arrived: Notify::new(),
             finished: Notify::new(),
             has_room: Notify::new(),
@@ -109,10 +123,10 @@ impl MemoryQueue {
     /// Receives messages; answers those there was no room for. They count as in flight: the caller must
     /// see to it that they become dead letters, and say so with [`MemoryQueue::finish_unqueued`].
     pub(crate) fn push(&self, messages: Vec<Message>) -> Vec<Message> {
-        let mut refused = Vec::new();
+        let (mut refused, received) = (Vec::new(), Instant::now());
         let mut state = self.state();
         for message in messages {
-            let held = Held::new(message);
+            let held = Held::new(message, received);
             state.account.received += 1;
             let bytes = state.held_bytes + held.bytes();
             if state.held_messages >= self.0.bounds.messages || bytes > self.0.bounds.bytes {
@@ -214,14 +228,29 @@ impl MemoryQueue {
     }
 
     /// Ends messages of so many bytes each; their room is free.
-    pub(crate) fn finish(&self, messages: &[(usize, Ending)]) {
+    pub(crate) fn finish(&self, messages: &[Finished]) {
+        self.time(messages);
         let mut state = self.state();
-        for (bytes, ending) in messages {
-            state.account.end(*ending);
+        for message in messages {
+            state.account.end(message.ending);
             state.held_messages -= 1;
-            state.held_bytes -= bytes;
+            state.held_bytes -= message.bytes;
         }
         self.tell_finished(state);
+    }
+
+    /// Notes how long those that were processed took.
+    fn time(&self, messages: &[Finished]) {
+        let Some(seconds) = &self.0.seconds else {
+            return;
+        };
+        let (now, seconds) = (Instant::now(), seconds.local());
+        for message in messages {
+            if message.ending == Ending::Processed {
+                seconds.observe((now - message.received).as_secs_f64());
+            }
+        }
+        seconds.flush();
     }
 
     fn tell_finished(&self, state: MutexGuard<'_, State>) {
@@ -231,6 +260,17 @@ impl MemoryQueue {
         if is_empty {
             self.0.finished.notify_waiters();
         }
+    }
+
+    /// How long the message that has waited longest has waited.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        let state = self.state();
+        state.waiting.front().map(|held| held.received.elapsed())
+    }
+
+    /// How many bytes of messages it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.state().held_bytes
     }
 
     /// The account as it stands.

@@ -1,6 +1,9 @@
 //! Reads the durable queue, no more of it than there is room for.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::queue::{Keeper, QueueEntry, QueueReader, Receipt};
@@ -9,7 +12,7 @@ use service_kit::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -104,6 +107,7 @@ impl Reader {
     }
 
     async fn take_in(&self, entries: Vec<(QueueEntry, Receipt)>) {
+        let (now, clock) = (Instant::now(), SystemTime::now());
         let mut held = Vec::with_capacity(entries.len());
         let mut exhausted = Vec::new();
         for (entry, receipt) in entries {
@@ -116,10 +120,15 @@ impl Reader {
                     continue;
                 }
             };
+            // By the clock of Redis, which may not be ours.
+            let age = clock
+                .duration_since(entry.id.added_at())
+                .unwrap_or_default();
+            let received = now.checked_sub(age).unwrap_or(now);
             let handed = Held {
                 receipt: Some(Arc::new(receipt)),
                 deliveries_before: entry.deliveries.saturating_sub(1),
-                ..Held::new(message)
+                ..Held::new(message, received)
             };
             if entry.deliveries > self.max_deliveries {
                 exhausted.push(Held {

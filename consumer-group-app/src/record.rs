@@ -40,6 +40,30 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
+    /// Each outcome by its name.
+    pub(crate) fn each(&self) -> [(&'static str, u64); 7] {
+        [
+            ("delivered", self.delivered),
+            ("duplicate", self.duplicate),
+            ("rejected", self.rejected),
+            ("busy", self.busy),
+            ("failed", self.failed),
+            ("timed_out", self.timed_out),
+            ("unreachable", self.unreachable),
+        ]
+    }
+
+    /// Counts those of another, too.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.duplicate += other.duplicate;
+        self.rejected += other.rejected;
+        self.busy += other.busy;
+        self.failed += other.failed;
+        self.timed_out += other.timed_out;
+        self.unreachable += other.unreachable;
+    }
+
     fn of(&mut self, outcome: &Outcome) -> &mut u64 {
         match outcome {
             Outcome::Delivered => &mut self.delivered,
@@ -111,6 +135,11 @@ impl Record {
     /// The consumer was left out.
     pub(crate) fn ejected(&self) {
         self.state().ejections += 1;
+    }
+
+    /// What the attempts came to.
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        self.state().outcomes
     }
 
     /// What is in it now.

@@ -73,6 +73,8 @@ pub(crate) struct RetryBudget(Mutex<Tokens>);
 #[derive(Debug)]
 struct Tokens {
     count: f64,
+    /// How many were ever taken.
+    taken: u64,
     refilled: Instant,
 }
 
@@ -81,6 +83,7 @@ impl RetryBudget {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Tokens {
             count: BUDGET_FULL,
+            taken: 0,
             refilled: Instant::now(),
         }))
     }
@@ -96,7 +99,14 @@ impl RetryBudget {
             return false;
         }
         tokens.count -= 1.0;
+        tokens.taken += 1;
         true
+    }
+
+    /// How many retries there have been.
+    pub(crate) fn retries(&self) -> u64 {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.taken
     }
 
     /// Returns a token for each message that was delivered.
@@ -144,7 +154,7 @@ mod tests {
             deadline: Some(Duration::from_secs(30)),
         };
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
-        let mut held = Held::new(Message::parse(body).unwrap());
+        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now());
         advance(Duration::from_secs(100)).await;
         assert_eq!(
             policy.gives_up(&held),
@@ -174,7 +184,7 @@ mod tests {
             deadline: None,
         };
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
-        let mut held = Held::new(Message::parse(body).unwrap());
+        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now());
         for _ in 0..100 {
             held.begin_attempt(Instant::now());
             held.fruitless += 1;

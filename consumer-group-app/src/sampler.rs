@@ -3,7 +3,6 @@
 //!
 //! While nobody watches only the account is read. A snapshot is written once, however many watch.
 
-mod age;
 mod snapshot;
 
 use std::{
@@ -19,10 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::{
-    age::Arrivals,
-    snapshot::{Letters, Reader, Redis, Snapshot},
-};
+use self::snapshot::{Letters, Reader, Redis, Snapshot};
 use crate::{
     history::{Feed, Point},
     status::{ConsumerStatus, Status},
@@ -46,7 +42,6 @@ pub(crate) struct Sampler {
     feed: Feed,
     /// The name under which this replica reads the durable queue.
     reader_name: Option<String>,
-    arrivals: Arrivals,
     before: Option<Reading>,
     delivered: HashMap<ConsumerId, u64>,
 }
@@ -73,7 +68,6 @@ impl Sampler {
             letters,
             feed,
             reader_name,
-            arrivals: Arrivals::default(),
             before: None,
             delivered: HashMap::new(),
         }
@@ -97,7 +91,6 @@ impl Sampler {
             self.feed.push(point);
         }
         if let Some(reading) = reading {
-            self.arrivals.note(reading.at, reading.account.received);
             self.before = Some(reading);
         }
         if self.feed.is_watched() {
@@ -128,7 +121,7 @@ impl Sampler {
         Snapshot {
             at_ms: now_ms(),
             consumer_rates: self.consumer_rates(status.consumers()),
-            oldest_seconds: self.oldest(&account, is_up).await,
+            oldest_seconds: self.oldest(is_up).await,
             readers: self.readers(is_up).await,
             dead_letters: self.letters(is_up).await,
             subscribed_since: self.status.gaps.subscribed_since().map(snapshot::rfc3339),
@@ -158,10 +151,10 @@ impl Sampler {
         rates
     }
 
-    async fn oldest(&self, account: &QueueAccount, is_up: bool) -> Option<f64> {
+    async fn oldest(&self, is_up: bool) -> Option<f64> {
         let Some(durable) = &self.status.durable else {
-            let age = self.arrivals.age(account.received, account.queued);
-            return age.map(|age| age.as_secs_f64());
+            let age = self.status.queue.oldest();
+            return Some(age.unwrap_or_default().as_secs_f64());
         };
         let age = within(is_up, durable.oldest_age()).await?;
         Some(age.unwrap_or_default().as_secs_f64())

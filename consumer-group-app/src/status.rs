@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
     pub(crate) intake: MemoryQueue,
+    /// What this group delivers: the intake itself, or what it was handed from the durable queue.
+    pub(crate) queue: MemoryQueue,
     pub(crate) durable: Option<DurableQueue>,
     pub(crate) group: ConsumerGroup,
     pub(crate) gaps: Gaps,
@@ -35,21 +37,21 @@ pub(crate) struct Status {
 /// began; only `buffered` is this replica's own, and so is all that follows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusBody {
-    queue: &'static str,
-    received: u64,
-    processed: u64,
-    duplicate: u64,
-    dead_lettered: u64,
-    in_flight: u64,
-    queued: u64,
-    buffered: u64,
+    pub(crate) queue: &'static str,
+    pub(crate) received: u64,
+    pub(crate) processed: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) queued: u64,
+    pub(crate) buffered: u64,
     /// Whether the group hears the channel.
-    subscribed: bool,
-    subscription_gaps: u64,
-    subscription_gap_seconds: f64,
+    pub(crate) subscribed: bool,
+    pub(crate) subscription_gaps: u64,
+    pub(crate) subscription_gap_seconds: f64,
     consumers: Vec<ConsumerStatus>,
     uptime_seconds: u64,
-    version: &'static str,
+    pub(crate) version: &'static str,
 }
 
 /// One consumer of the group.
@@ -66,9 +68,9 @@ pub(crate) struct ConsumerStatus {
     /// When it joined, RFC 3339.
     since: String,
     /// How many messages it was given in attempts that came to what, since then.
-    outcomes: Outcomes,
+    pub(crate) outcomes: Outcomes,
     /// How often it was left out for a while.
-    ejections: u64,
+    pub(crate) ejections: u64,
     /// The time within which half, or 99 %, of its last 512 requests were answered.
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
@@ -135,7 +137,30 @@ pub(crate) enum ConsumerState {
     Draining,
 }
 
+impl ConsumerState {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Active, Self::Ejected, Self::Draining];
+
+    /// As it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ejected => "ejected",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 impl Status {
+    /// How many bytes of messages this group holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.queue.held_bytes()
+            + self
+                .durable
+                .as_ref()
+                .map_or(0, |_| self.intake.held_bytes())
+    }
+
     /// Whether the group hears the channel.
     pub(crate) fn is_subscribed(&self) -> bool {
         self.gaps.subscribed_since().is_some()

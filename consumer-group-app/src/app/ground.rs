@@ -26,6 +26,7 @@ use crate::{
     gaps::Gaps,
     health_checker::{HealthChecker, Rules},
     listener::Listener,
+    meters::GroupMeters,
     mirror::Mirror,
     outbox::{self, Outboxes},
     queue::MemoryQueue,
@@ -65,6 +66,8 @@ pub(super) struct Ground {
     pub(super) queue: MemoryQueue,
     pub(super) durable: Option<DurableQueue>,
     pub(super) letters: mpsc::Sender<Letter>,
+    pub(super) meters: GroupMeters,
+    pub(super) budget: Arc<RetryBudget>,
 }
 
 /// The part that delivers.
@@ -84,7 +87,8 @@ impl Ground {
         retention: Retention,
     ) -> anyhow::Result<Self> {
         let connection = Connection::new(endpoint.clone());
-        let queue = MemoryQueue::new(delivery.bounds());
+        let meters = GroupMeters::new().context("cannot set up the metrics")?;
+        let queue = MemoryQueue::timed(delivery.bounds(), meters.message_seconds.clone());
         let durable = match delivery.queue {
             QueueKind::Memory => None,
             QueueKind::Stream => Some(DurableQueue::new(
@@ -109,6 +113,8 @@ impl Ground {
             queue,
             durable,
             letters,
+            meters,
+            budget: Arc::new(RetryBudget::new()),
         })
     }
 
@@ -128,7 +134,8 @@ impl Ground {
         if let Some(queue) = &self.durable {
             stream = stream.from_queue(queue.clone());
         }
-        let writer = DeadLetterWriter::new(stream, self.intake.clone(), letters);
+        let written = self.meters.dead_letters.clone();
+        let writer = DeadLetterWriter::new(stream, self.intake.clone(), letters, written);
         let writing = self.stages.writing.clone();
         self.supervisor.spawn("dead letter writer", writing, writer)
     }
@@ -141,7 +148,7 @@ impl Ground {
         settlements: mpsc::Sender<Settling>,
     ) -> Delivering {
         let outboxes = self.supervisor.section();
-        let budget = Arc::new(RetryBudget::new());
+        let budget = Arc::clone(&self.budget);
         let changed = Arc::new(Notify::new());
         let (returns, returned) = mpsc::channel(RETURNS);
         let (suspects, suspected) = mpsc::channel(SUSPECTS);
@@ -151,6 +158,7 @@ impl Ground {
             settlements: self.durable.is_some().then_some(settlements),
             returns,
             suspects,
+            request_seconds: self.meters.request_seconds.clone(),
             room: Arc::clone(&changed),
             supervisor: outboxes.clone(),
             stop: self.stages.delivering.clone(),

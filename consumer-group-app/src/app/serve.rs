@@ -13,7 +13,7 @@ use crate::{
     consumer_group::ConsumerGroup,
     gaps::Gaps,
     history::Feed,
-    http::{self, AppState, Dashboard, Turns},
+    http::{self, AppState, Dashboard, Told, Turns},
     sampler::Sampler,
     settings::{DashboardSettings, Names},
     status::Status,
@@ -40,6 +40,7 @@ impl Ground {
         let address = socket.local_addr().context("the listener has no address")?;
         let status = Status {
             intake: self.intake.clone(),
+            queue: self.queue.clone(),
             durable: self.durable.clone(),
             group: served.group.clone(),
             gaps: served.gaps.clone(),
@@ -51,6 +52,11 @@ impl Ground {
             names.processed_stream.clone(),
         );
         let feed = Feed::default();
+        let told = Told {
+            meters: self.meters.clone(),
+            budget: Arc::clone(&self.budget),
+            supervisor: self.supervisor.clone(),
+        };
         let sampler = Sampler::new(
             status.clone(),
             self.connection.clone(),
@@ -76,6 +82,7 @@ impl Ground {
             ending: self.stages.listening.clone(),
             publishing: Turns::default(),
             dashboard: Arc::new(dashboard),
+            told: Arc::new(told),
         });
         let server = HttpServer::new(socket, router);
         self.supervisor

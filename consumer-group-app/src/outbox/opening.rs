@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use protocol::ConsumerId;
-use service_kit::supervisor::Supervisor;
+use service_kit::{metrics::Histogram, supervisor::Supervisor};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -32,6 +32,7 @@ pub(crate) struct Outboxes {
     pub(crate) settlements: Option<mpsc::Sender<Settling>>,
     pub(crate) returns: mpsc::Sender<Returned>,
     pub(crate) suspects: mpsc::Sender<ConsumerId>,
+    pub(crate) request_seconds: Histogram,
     pub(crate) room: Arc<Notify>,
     pub(crate) supervisor: Supervisor,
     pub(crate) stop: CancellationToken,

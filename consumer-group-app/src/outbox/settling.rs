@@ -15,6 +15,8 @@ impl Outbox {
         self.adapt(&attempt);
         if !matches!(attempt.outcomes, Outcomes::All(Outcome::Unreachable(_))) {
             self.record.answered(attempt.took);
+            let seconds = attempt.took.as_secs_f64();
+            self.shared.request_seconds.observe(seconds);
         }
         self.requests -= 1;
         self.note_under_way(self.messages - attempt.deliveries.len());

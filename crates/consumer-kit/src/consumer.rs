@@ -12,7 +12,9 @@ use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
 use self::parts::{Frame, Parts, Running};
-use crate::{ConsumerSettings, Processor, processing::Processing, settings::Intake};
+use crate::{
+    ConsumerSettings, Processor, meters::ConsumerMeters, processing::Processing, settings::Intake,
+};
 
 /// A consumer that listens already and answers once it is run.
 #[derive(Debug)]
@@ -98,11 +100,12 @@ impl<P: Processor> Consumer<P> {
         let stream_key = settings.names.processed_stream.clone();
         let stream = ProcessedStream::new(connection.clone(), stream_key, retention);
         let concurrency = settings.consumer.processing_concurrency;
+        let meters = ConsumerMeters::new().context("cannot set up the metrics")?;
         let parts = Parts {
-            processing: Processing::new(processor, concurrency, id.clone()),
+            processing: Processing::new(processor, concurrency, id.clone(), meters.clone()),
             listener,
             id,
-            frame: Frame::default(),
+            frame: Frame::new(meters),
         };
         match settings.consumer.intake {
             Intake::Push => parts.push(stream, connection, &settings),

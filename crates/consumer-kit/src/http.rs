@@ -1,6 +1,7 @@
 //! The routes of a consumer.
 
 mod health;
+mod metrics;
 mod process_message;
 mod process_messages;
 mod ready;
@@ -13,7 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES, READY};
-use service_kit::api_error::ApiError;
+use service_kit::{api_error::ApiError, metrics::METRICS};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use self::health::Health;
@@ -98,6 +99,9 @@ fn probes(needs: Needs, max_batch: Option<u32>) -> Router {
         .with_state(health);
     let ready = Router::new()
         .route(READY, get(ready::ready))
+        .with_state(needs.clone());
+    let metrics = Router::new()
+        .route(METRICS, get(metrics::metrics))
         .with_state(needs);
-    health.merge(ready)
+    health.merge(ready).merge(metrics)
 }

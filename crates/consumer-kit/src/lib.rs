@@ -39,12 +39,14 @@
 //! | `processing` | has messages processed, as many at once as may be |
 //! | `puller` | takes messages from the durable queue, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
+//! | [`meters`] | what it counts for `GET /metrics` |
 //! | [`registrar`] | keeps the consumer registered with the group |
 //! | [`group_client`] | the group's three REST calls |
 
 pub mod consumer;
 pub mod group_client;
 pub mod http;
+pub mod meters;
 mod places;
 mod processing;
 pub mod processor;

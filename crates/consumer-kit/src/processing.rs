@@ -9,7 +9,7 @@ use tokio::{
     task::coop::consume_budget,
 };
 
-use crate::{ProcessError, Processor};
+use crate::{ProcessError, Processor, meters::ConsumerMeters};
 
 const PANICKED: &str = "the processor panicked";
 
@@ -19,11 +19,17 @@ pub(crate) struct Processing<P> {
     processor: P,
     permits: Semaphore,
     consumer_id: ConsumerId,
+    meters: ConsumerMeters,
 }
 
 impl<P: Processor> Processing<P> {
     /// `concurrency` 0 means no limit.
-    pub(crate) fn new(processor: P, concurrency: u32, consumer_id: ConsumerId) -> Self {
+    pub(crate) fn new(
+        processor: P,
+        concurrency: u32,
+        consumer_id: ConsumerId,
+        meters: ConsumerMeters,
+    ) -> Self {
         let permits = match usize::try_from(concurrency) {
             Ok(0) | Err(_) => Semaphore::MAX_PERMITS,
             Ok(limit) => limit.min(Semaphore::MAX_PERMITS),
@@ -32,7 +38,13 @@ impl<P: Processor> Processing<P> {
             processor,
             permits: Semaphore::new(permits),
             consumer_id,
+            meters,
         }
+    }
+
+    /// What is counted here, and for others to count.
+    pub(crate) fn meters(&self) -> &ConsumerMeters {
+        &self.meters
     }
 
     /// Processes a message when it is its turn.
@@ -40,7 +52,8 @@ impl<P: Processor> Processing<P> {
         let _turn = self.turn().await?;
         let attempt = async { self.processor.process(&message).await };
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
-        let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()))?;
+        let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()));
+        let additions = additions.inspect_err(|_| self.meters.failed.inc())?;
         Ok(self.processed(message, additions))
     }
 
@@ -100,7 +113,10 @@ impl<P: Processor> Processing<P> {
             Ok(results) if results.len() == messages.len() => {
                 let each = messages.into_iter().zip(results);
                 return each
-                    .map(|(message, additions)| Ok(self.processed(message, additions?)))
+                    .map(|(message, additions)| {
+                        let additions = additions.inspect_err(|_| self.meters.failed.inc())?;
+                        Ok(self.processed(message, additions))
+                    })
                     .collect();
             }
             Ok(results) => format!(
@@ -110,6 +126,8 @@ impl<P: Processor> Processing<P> {
             ),
             Err(_) => PANICKED.to_owned(),
         };
+        let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+        self.meters.failed.inc_by(count);
         messages.iter().map(|_| Err(why.as_str().into())).collect()
     }
 

@@ -1,6 +1,9 @@
 //! Takes messages from the durable queue itself, without the group in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::{
@@ -155,6 +158,7 @@ impl<P: Processor> Puller<P> {
         let work = Arc::clone(&self.work);
         let reader = self.reader.name().to_owned();
         self.admission.spawn(async move {
+            let _timed = work.processing.meters().work_seconds.start_timer();
             work.see_through(entry, receipt, &reader).await;
             drop(permit);
         });
@@ -245,6 +249,10 @@ impl<P: Processor> Work<P> {
             match self.sink.commit(&processed, Some(id)).await {
                 Ok(added) => {
                     debug!(message.id = %processed.message.id(), ?added, "processed");
+                    let since = SystemTime::now().duration_since(id.added_at());
+                    // The clock of Redis may be ahead of ours.
+                    let seconds = since.unwrap_or_default().as_secs_f64();
+                    self.processing.meters().message_seconds.observe(seconds);
                     return Ok(());
                 }
                 // The work is done: it would be done again if it were given up here.

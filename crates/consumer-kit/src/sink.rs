@@ -3,7 +3,7 @@
 //! While batches are on their way to Redis the next gathers, so batches grow under load and are single
 //! messages when idle. Nothing waits for company.
 
-use std::{iter::repeat_with, sync::Arc};
+use std::{iter::repeat_with, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ProcessedMessage;
@@ -13,10 +13,16 @@ use redis_bus::{
     queue::EntryId,
 };
 use service_kit::supervisor::Role;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::places::{put_back, take_well};
+use crate::{
+    meters::ConsumerMeters,
+    places::{put_back, take_well},
+};
 
 /// How many messages may wait for the sink; their senders wait beyond that.
 const WAITING: u32 = 1024;
@@ -129,31 +135,41 @@ fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry
 pub struct Sink {
     stream: ProcessedStream,
     waiting: mpsc::Receiver<HandOver>,
+    meters: ConsumerMeters,
 }
 
 impl Sink {
     /// A sink for a stream, and the way to it.
     #[must_use]
-    pub fn new(stream: ProcessedStream) -> (SinkHandle, Self) {
+    pub fn new(stream: ProcessedStream, meters: ConsumerMeters) -> (SinkHandle, Self) {
         // Each hand-over has room for one message at least, so there are never more of them.
         let most = usize::try_from(WAITING).unwrap_or(usize::MAX);
         let (sink, waiting) = mpsc::channel(most);
         let room = Arc::new(Semaphore::new(most));
-        (SinkHandle { sink, room }, Self { stream, waiting })
+        let role = Self {
+            stream,
+            waiting,
+            meters,
+        };
+        (SinkHandle { sink, room }, role)
     }
 }
 
 impl Role for Sink {
     /// After cancellation it commits what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
-        let Self { stream, waiting } = self;
+        let Self {
+            stream,
+            waiting,
+            meters,
+        } = self;
         let mut under_way = FuturesUnordered::new();
         let (mut is_closed, mut is_empty) = (false, false);
         loop {
             let may_begin = under_way.len() < COMMITS && !is_empty;
             tokio::select! {
                 gathered = gather(waiting), if may_begin => match gathered {
-                    Some(gathered) => under_way.push(gathered.commit(stream)),
+                    Some(gathered) => under_way.push(gathered.commit(stream, meters)),
                     None => is_empty = true,
                 },
                 Some(()) = under_way.next() => {}
@@ -193,13 +209,32 @@ impl Gathered {
         drop(hand_over.room);
     }
 
-    async fn commit(self, stream: &ProcessedStream) {
-        let mut results = stream.commit(&self.entries).await.into_iter();
+    async fn commit(self, stream: &ProcessedStream, meters: &ConsumerMeters) {
+        let begun = Instant::now();
+        let results = stream.commit(&self.entries).await;
+        note(meters, begun.elapsed(), &results);
+        let mut results = results.into_iter();
         for (count, done) in self.waiting {
             // Whoever waited may have been cut off meanwhile; the entries stand all the same.
             drop(done.send(results.by_ref().take(count).collect()));
         }
     }
+}
+
+/// Counts a commit and what came of it.
+fn note(meters: &ConsumerMeters, took: Duration, results: &Results) {
+    meters.commit_seconds.observe(took.as_secs_f64());
+    let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
+    meters.commit_messages.observe(count.into());
+    let (mut created, mut duplicate) = (0, 0);
+    for added in results.iter().flatten() {
+        match added {
+            Added::Created => created += 1,
+            Added::Duplicate => duplicate += 1,
+        }
+    }
+    meters.processed.inc_by(created);
+    meters.duplicate.inc_by(duplicate);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod holding;
 mod reader;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use protocol::{Message, keys::in_slot_of};
 use redis::{Cmd, cmd};
@@ -36,6 +36,14 @@ const RECLAIM_IDLE: Duration = Duration::from_secs(15);
 pub struct EntryId(String);
 
 impl EntryId {
+    /// When the entry was added, to the millisecond, by the clock of Redis: an id begins with it
+    /// (<https://redis.io/docs/latest/develop/data-types/streams/#entry-ids>).
+    #[must_use]
+    pub fn added_at(&self) -> SystemTime {
+        let millis = self.0.split('-').next().and_then(|text| text.parse().ok());
+        SystemTime::UNIX_EPOCH + Duration::from_millis(millis.unwrap_or_default())
+    }
+
     /// The id as Redis writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {

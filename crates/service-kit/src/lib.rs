@@ -14,6 +14,7 @@
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`request_id`] | the id of a request, in its answer and in its log lines |
 //! | [`http_body`] | reading a JSON request body within bounds |
+//! | [`metrics`] | what a service tells Prometheus |
 //! | [`readiness`] | the answer of `GET /ready` |
 //! | [`api_error`] | the one error answer of the REST APIs |
 //! | [`http_client`] | an HTTP client with the time-outs a service needs |
@@ -25,6 +26,7 @@ pub mod documents;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;
+pub mod metrics;
 pub mod occasionally;
 pub mod program;
 pub mod readiness;

@@ -24,6 +24,7 @@ use crate::{
     ConsumerSettings, Processor,
     group_client::GroupClient,
     http::{self, Admission, AppState, Needs},
+    meters::ConsumerMeters,
     processing::Processing,
     puller::{Puller, Work},
     registrar::{Registrar, Registration},
@@ -39,8 +40,8 @@ pub(super) struct Parts<P> {
 }
 
 /// What holds the roles, from their start to their end.
-#[derive(Default)]
 pub(super) struct Frame {
+    meters: ConsumerMeters,
     supervisor: Supervisor,
     admission: Admission,
     taking_messages: CancellationToken,
@@ -103,9 +104,20 @@ impl<P: Processor> Parts<P> {
 }
 
 impl Frame {
+    pub(super) fn new(meters: ConsumerMeters) -> Self {
+        Self {
+            meters,
+            supervisor: Supervisor::default(),
+            admission: Admission::default(),
+            taking_messages: CancellationToken::new(),
+            serving: CancellationToken::new(),
+            committing: CancellationToken::new(),
+        }
+    }
+
     /// Starts the sink.
     fn commit_to(&self, stream: ProcessedStream) -> SinkHandle {
-        let (handle, sink) = Sink::new(stream);
+        let (handle, sink) = Sink::new(stream, self.meters.clone());
         self.supervisor.spawn("sink", self.committing.clone(), sink);
         handle
     }
@@ -116,6 +128,8 @@ impl Frame {
             admission: self.admission.clone(),
             connection,
             registration,
+            meters: self.meters.clone(),
+            supervisor: self.supervisor.clone(),
         }
     }
 

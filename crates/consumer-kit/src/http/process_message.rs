@@ -27,6 +27,7 @@ pub(super) async fn process_message<P: Processor>(
     request: Request<Body>,
 ) -> Result<Json<MessageBody>, ApiError> {
     let _under_way = state.admission.admit()?;
+    let _timed = state.processing.meters().work_seconds.start_timer();
     let body = read_json(request, MAX_MESSAGE_BYTES).await?;
     let message = parse(body)?;
     let id = message.id().clone();

@@ -32,6 +32,7 @@ pub(super) async fn process_messages<P: Processor>(
     request: Request<Body>,
 ) -> Result<Json<BatchAnswer>, ApiError> {
     let _under_way = state.admission.admit()?;
+    let _timed = state.processing.meters().work_seconds.start_timer();
     let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
     let lines = lines(&body, state.max_batch)?;
     let (messages, places) = take_well(lines.into_iter().map(parse));

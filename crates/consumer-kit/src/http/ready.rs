@@ -2,18 +2,20 @@
 
 use axum::extract::State;
 use redis_bus::Connection;
-use service_kit::readiness::Readiness;
+use service_kit::{readiness::Readiness, supervisor::Supervisor};
 
 use super::Admission;
-use crate::registrar::Registration;
+use crate::{meters::ConsumerMeters, registrar::Registration};
 
-/// What a consumer needs to work.
+/// What a consumer needs to work, and what tells of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Needs {
     pub(crate) admission: Admission,
     pub(crate) connection: Connection,
     /// Of a consumer that the group pushes to.
     pub(crate) registration: Option<Registration>,
+    pub(crate) meters: ConsumerMeters,
+    pub(crate) supervisor: Supervisor,
 }
 
 pub(super) async fn ready(State(needs): State<Needs>) -> Readiness {

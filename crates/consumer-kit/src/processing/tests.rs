@@ -26,7 +26,12 @@ fn shown(results: Vec<Result<ProcessedMessage, ProcessError>>) -> Vec<String> {
 }
 
 fn processing<P: Processor>(processor: P, concurrency: u32) -> Processing<P> {
-    Processing::new(processor, concurrency, "127.0.0.1:5001".parse().unwrap())
+    Processing::new(
+        processor,
+        concurrency,
+        "127.0.0.1:5001".parse().unwrap(),
+        ConsumerMeters::new().unwrap(),
+    )
 }
 
 /// Does what a message's id says, and knows how many were under way at once.

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     Additions, ProcessError,
     http::Admission,
+    meters::ConsumerMeters,
     processing::Processing,
     sink::{Sink, tests::stream_without_redis},
 };
@@ -45,10 +46,15 @@ impl Processor for Touchy {
 
 /// The routes' state, without a Redis.
 fn without_redis(supervisor: &Supervisor) -> Arc<AppState<Touchy>> {
-    let (handle, sink) = Sink::new(stream_without_redis());
+    let (handle, sink) = Sink::new(stream_without_redis(), ConsumerMeters::new().unwrap());
     supervisor.spawn("sink", CancellationToken::new(), sink);
     Arc::new(AppState {
-        processing: Processing::new(Touchy, 0, "127.0.0.1:5001".parse().unwrap()),
+        processing: Processing::new(
+            Touchy,
+            0,
+            "127.0.0.1:5001".parse().unwrap(),
+            ConsumerMeters::new().unwrap(),
+        ),
         sink: handle,
         admission: Admission::default(),
         max_batch: 512,

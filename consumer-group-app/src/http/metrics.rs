@@ -1,0 +1,227 @@
+//! `GET /metrics`: the group for Prometheus.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use service_kit::{
+    metrics::{Metric, Scrape},
+    supervisor::Supervisor,
+};
+use tokio::time::timeout;
+
+use super::AppState;
+use crate::{
+    meters::GroupMeters,
+    retry::RetryBudget,
+    status::{ConsumerState, ConsumerStatus, StatusBody},
+};
+
+/// How long Redis may take to tell the account: Prometheus waits no longer than it was told to.
+const ACCOUNT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What is told to Prometheus and to nobody else.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) meters: GroupMeters,
+    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) supervisor: Supervisor,
+}
+
+/// 200, also without Redis: what only Redis knows is left out then.
+pub(super) async fn metrics(State(state): State<AppState>) -> Scrape {
+    let scrape = Scrape::new(state.told.meters.all.clone());
+    let account = timeout(ACCOUNT_TIMEOUT, state.status.account()).await;
+    let account = account.ok().and_then(Result::ok);
+    let (known, buffered) = account.unwrap_or_default();
+    let status = state.status.tell(known, buffered);
+    if account.is_some() {
+        tell_account(&scrape, &status);
+        tell_oldest(&scrape, &state).await;
+    }
+    tell_connections(&scrape, &state, &status).await;
+    tell_attempts(&scrape, &state);
+    tell_consumers(&scrape, status.consumers());
+    tell_process(&scrape, &state);
+    scrape
+}
+
+fn tell_account(scrape: &Scrape, status: &StatusBody) {
+    let counters = [
+        (
+            "consumer_group_messages_received_total",
+            "Messages received; always the sum of processed, duplicate, dead-lettered, in flight, queued and buffered ones.",
+            status.received,
+        ),
+        (
+            "consumer_group_messages_processed_total",
+            "Messages that a consumer processed.",
+            status.processed,
+        ),
+        (
+            "consumer_group_messages_duplicate_total",
+            "Messages whose id had been processed, or given up, before.",
+            status.duplicate,
+        ),
+        (
+            "consumer_group_messages_dead_lettered_total",
+            "Messages that were given up and are in the dead letters.",
+            status.dead_lettered,
+        ),
+    ];
+    for (name, help, value) in counters {
+        scrape.counter(Metric { name, help }, value);
+    }
+    let gauges = [
+        (
+            "consumer_group_messages_in_flight",
+            "Messages with a consumer, waiting for another attempt, or on their way to the dead letters.",
+            status.in_flight,
+        ),
+        (
+            "consumer_group_messages_queued",
+            "Messages that wait for a consumer.",
+            status.queued,
+        ),
+        (
+            "consumer_group_messages_buffered",
+            "Messages this group heard that are not in the durable queue yet.",
+            status.buffered,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        scrape.count(Metric { name, help }, value);
+    }
+}
+
+async fn tell_oldest(scrape: &Scrape, state: &AppState) {
+    let oldest = match &state.status.durable {
+        None => Some(state.status.queue.oldest().unwrap_or_default()),
+        Some(durable) => match timeout(ACCOUNT_TIMEOUT, durable.oldest_age()).await {
+            Ok(Ok(age)) => Some(age.unwrap_or_default()),
+            Ok(Err(_)) | Err(_) => None,
+        },
+    };
+    if let Some(oldest) = oldest {
+        let metric = Metric {
+            name: "consumer_group_oldest_queued_age_seconds",
+            help: "How long the message that has waited longest in the queue has waited; 0 without one.",
+        };
+        scrape.gauge(metric, oldest.as_secs_f64());
+    }
+}
+
+async fn tell_connections(scrape: &Scrape, state: &AppState, status: &StatusBody) {
+    let is_up = state.connection.trouble().await.is_none();
+    let redis_up = Metric {
+        name: "consumer_group_redis_up",
+        help: "Whether Redis answers.",
+    };
+    scrape.count(redis_up, is_up.into());
+    let subscription_up = Metric {
+        name: "consumer_group_subscription_up",
+        help: "Whether the group hears the channel.",
+    };
+    scrape.count(subscription_up, status.subscribed.into());
+    let gaps = Metric {
+        name: "consumer_group_subscription_gaps_total",
+        help: "How often the subscription was interrupted.",
+    };
+    scrape.counter(gaps, status.subscription_gaps);
+    let gap_seconds = Metric {
+        name: "consumer_group_subscription_gap_seconds_total",
+        help: "How long the subscription was interrupted, in all.",
+    };
+    scrape.sum(gap_seconds, status.subscription_gap_seconds);
+}
+
+fn tell_attempts(scrape: &Scrape, state: &AppState) {
+    let attempts = Metric {
+        name: "consumer_group_attempts_total",
+        help: "Attempts to have a message processed, by what they came to.",
+    };
+    let outcomes = state.group.outcomes().each();
+    let outcomes = outcomes.map(|(outcome, count)| ([outcome], count));
+    scrape.counters(attempts, ["outcome"], outcomes);
+    let retries = Metric {
+        name: "consumer_group_retries_total",
+        help: "Attempts after a first one that failed.",
+    };
+    scrape.counter(retries, state.told.budget.retries());
+    let bytes = Metric {
+        name: "consumer_group_held_bytes",
+        help: "Bytes of the messages this group holds in memory.",
+    };
+    let held = state.status.held_bytes();
+    scrape.count(bytes, to_u64(held));
+}
+
+fn tell_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
+    let state = Metric {
+        name: "consumer_group_consumer_state",
+        help: "1 for the state a consumer is in.",
+    };
+    let states = consumers.iter().flat_map(|consumer| {
+        let id = consumer.consumer_id.to_string();
+        ConsumerState::ALL.map(|state| {
+            let is_in = u64::from(consumer.state == state);
+            ([id.clone(), state.as_str().to_owned()], is_in)
+        })
+    });
+    scrape.counts(state, ["consumer_id", "state"], states);
+    let attempts = Metric {
+        name: "consumer_group_consumer_attempts_total",
+        help: "Attempts with a consumer since it joined, by what they came to.",
+    };
+    let outcomes = consumers.iter().flat_map(|consumer| {
+        let id = consumer.consumer_id.to_string();
+        let each = consumer.outcomes.each();
+        each.map(|(outcome, count)| ([id.clone(), outcome.to_owned()], count))
+    });
+    scrape.counters(attempts, ["consumer_id", "outcome"], outcomes);
+    let ejections = Metric {
+        name: "consumer_group_consumer_ejections_total",
+        help: "How often a consumer was left out for a while since it joined.",
+    };
+    let of_each = |value: fn(&ConsumerStatus) -> u64| {
+        consumers
+            .iter()
+            .map(move |consumer| ([&consumer.consumer_id], value(consumer)))
+    };
+    scrape.counters(ejections, ["consumer_id"], of_each(|one| one.ejections));
+    let in_flight = Metric {
+        name: "consumer_group_consumer_in_flight",
+        help: "Messages a consumer was given and has not answered.",
+    };
+    scrape.counts(
+        in_flight,
+        ["consumer_id"],
+        of_each(|one| to_u64(one.in_flight)),
+    );
+    let limit = Metric {
+        name: "consumer_group_consumer_concurrency_limit",
+        help: "How many messages a consumer may be given at once, as it is doing now.",
+    };
+    scrape.counts(limit, ["consumer_id"], of_each(|one| to_u64(one.limit)));
+    let members = Metric {
+        name: "consumer_group_consumers",
+        help: "How many consumers there are.",
+    };
+    scrape.count(members, to_u64(consumers.len()));
+}
+
+fn tell_process(scrape: &Scrape, state: &AppState) {
+    let restarts = Metric {
+        name: "consumer_group_task_restarts_total",
+        help: "How often a background task ended unexpectedly and was run again.",
+    };
+    scrape.counter(restarts, state.told.supervisor.restarts());
+    let build = Metric {
+        name: "consumer_group_build_info",
+        help: "1, with the version as a label.",
+    };
+    scrape.info(build, "version", env!("CARGO_PKG_VERSION"));
+}
+
+fn to_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

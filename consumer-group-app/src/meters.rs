@@ -1,0 +1,39 @@
+//! What the group counts as it happens, for `GET /metrics`; the rest is read when it is asked for.
+
+use service_kit::metrics::{Histogram, IntCounterVec, Meters, Metric, SECONDS};
+
+/// The meters; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupMeters {
+    pub(crate) all: Meters,
+    /// How long messages take until they are processed.
+    pub(crate) message_seconds: Histogram,
+    /// How long requests to consumers take.
+    pub(crate) request_seconds: Histogram,
+    /// The dead letters this group wrote, by reason.
+    pub(crate) dead_letters: IntCounterVec,
+}
+
+impl GroupMeters {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let all = Meters::default();
+        let message_seconds = Metric {
+            name: "consumer_group_message_age_seconds",
+            help: "Time from when a message was heard, or came into the durable queue, until this group knew it processed.",
+        };
+        let request_seconds = Metric {
+            name: "consumer_group_request_duration_seconds",
+            help: "Time a request to a consumer took, with one message or many.",
+        };
+        let dead_letters = Metric {
+            name: "consumer_group_dead_letters_total",
+            help: "Messages this group wrote to the dead letters.",
+        };
+        Ok(Self {
+            message_seconds: all.histogram(message_seconds, &SECONDS)?,
+            request_seconds: all.histogram(request_seconds, &SECONDS)?,
+            dead_letters: all.counters(dead_letters, &["reason"])?,
+            all,
+        })
+    }
+}

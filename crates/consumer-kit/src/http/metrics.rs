@@ -1,0 +1,41 @@
+//! `GET /metrics`: the consumer for Prometheus.
+
+use axum::extract::State;
+use service_kit::metrics::{Metric, Scrape};
+
+use super::Needs;
+
+/// 200, also without Redis.
+pub(super) async fn metrics(State(needs): State<Needs>) -> Scrape {
+    let scrape = Scrape::new(needs.meters.all.clone());
+    let under_way = Metric {
+        name: "consumer_work_in_flight",
+        help: "Requests, or with pull messages, that are being worked on.",
+    };
+    let count = u64::try_from(needs.admission.under_way()).unwrap_or(u64::MAX);
+    scrape.count(under_way, count);
+    let redis_up = Metric {
+        name: "consumer_redis_up",
+        help: "Whether Redis answers.",
+    };
+    let is_up = needs.connection.trouble().await.is_none();
+    scrape.count(redis_up, is_up.into());
+    if let Some(registration) = &needs.registration {
+        let registered = Metric {
+            name: "consumer_registered",
+            help: "Whether the consumer has registered with the group; not told with pull.",
+        };
+        scrape.count(registered, registration.is_done().into());
+    }
+    let restarts = Metric {
+        name: "consumer_task_restarts_total",
+        help: "How often a background task ended unexpectedly and was run again.",
+    };
+    scrape.counter(restarts, needs.supervisor.restarts());
+    let build = Metric {
+        name: "consumer_build_info",
+        help: "1, with the version of consumer-kit as a label.",
+    };
+    scrape.info(build, "version", env!("CARGO_PKG_VERSION"));
+    scrape
+}

@@ -1,0 +1,63 @@
+//! What a consumer counts as it happens, for `GET /metrics`.
+
+use service_kit::metrics::{Counter, Histogram, MESSAGES, Meters, Metric, SECONDS};
+
+/// The meters; clones share them.
+#[derive(Debug, Clone)]
+pub struct ConsumerMeters {
+    pub(crate) all: Meters,
+    pub(crate) processed: Counter,
+    pub(crate) duplicate: Counter,
+    pub(crate) failed: Counter,
+    /// How long commits take, and of how many messages they are.
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) commit_messages: Histogram,
+    /// With pull: how long messages take from the durable queue to their entry.
+    pub(crate) message_seconds: Histogram,
+    /// How long requests of the group take to be answered; with pull, messages to be processed.
+    pub(crate) work_seconds: Histogram,
+}
+
+impl ConsumerMeters {
+    /// Meters that have counted nothing.
+    ///
+    /// # Errors
+    /// When a metric cannot be set up, which only a wrong name can bring about.
+    pub fn new() -> anyhow::Result<Self> {
+        let all = Meters::default();
+        let counter = |name, help| all.counter(Metric { name, help });
+        let seconds = |name, help| all.histogram(Metric { name, help }, &SECONDS);
+        let commit_messages = Metric {
+            name: "consumer_commit_messages",
+            help: "How many messages were committed in one call of Redis.",
+        };
+        Ok(Self {
+            processed: counter(
+                "consumer_messages_processed_total",
+                "Messages this consumer recorded as processed.",
+            )?,
+            duplicate: counter(
+                "consumer_messages_duplicate_total",
+                "Messages this consumer processed that had been recorded, or given up, before.",
+            )?,
+            failed: counter(
+                "consumer_messages_failed_total",
+                "Attempts in which the processor failed.",
+            )?,
+            commit_seconds: seconds(
+                "consumer_commit_duration_seconds",
+                "Time one call of Redis took that recorded messages.",
+            )?,
+            message_seconds: seconds(
+                "consumer_message_age_seconds",
+                "With pull: time from when a message came into the durable queue until it was recorded, by the clocks of Redis and this machine.",
+            )?,
+            commit_messages: all.histogram(commit_messages, &MESSAGES)?,
+            work_seconds: seconds(
+                "consumer_work_duration_seconds",
+                "Time from when a request was read, or with pull a message begun, until its work was done and recorded.",
+            )?,
+            all,
+        })
+    }
+}
