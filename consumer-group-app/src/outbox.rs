@@ -3,6 +3,7 @@
 mod attempt;
 mod opening;
 mod settling;
+mod spans;
 
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
@@ -15,8 +16,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::attempt::{Attempt, batch, parcel};
 pub(crate) use self::opening::{Opened, Outboxes, Rules};
+use self::{
+    attempt::{Attempt, batch, parcel},
+    spans::Spans,
+};
 use crate::{
     concurrency_limit::ConcurrencyLimit,
     consumer_client::{Health, Target},
@@ -148,7 +152,8 @@ impl Outbox {
         for delivery in &mut deliveries {
             delivery.held.begin_attempt(begun);
         }
-        let parcel = parcel(&deliveries)?;
+        let mut parcel = parcel(&deliveries)?;
+        let spans = Spans::begin(&deliveries, &self.consumer, &mut parcel);
         let was_alone = self.requests == 0;
         self.requests += 1;
         self.note_under_way(self.messages + deliveries.len());
@@ -162,6 +167,7 @@ impl Outbox {
         );
         Some(async move {
             let (outcomes, lane) = client.deliver(target, idle, parcel).await;
+            spans.end(&outcomes);
             Attempt {
                 deliveries,
                 outcomes,

@@ -79,6 +79,11 @@ async fn settings_that_cannot_be_used_are_refused_as_without_the_check() -> Resu
             (["--restApiPort", "x"], "rest_api.port"),
             (["--redisUrl", "http://u:s3cret@h"], "redis.url"),
             (["--logLevel", "lou,d=="], "log.level"),
+            (
+                ["--otlpEndpoint", "https://u:s3cret@h"],
+                "telemetry.otlp_endpoint",
+            ),
+            (["--otlpEndpoint", "h:4318"], "telemetry.otlp_endpoint"),
             (["--configFilePath", "/no/such/file"], "/no/such/file"),
         ] {
             let args = [&["--checkConfig"][..], &args].concat();

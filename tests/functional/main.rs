@@ -41,6 +41,7 @@ mod readiness;
 mod refusals;
 mod retry;
 mod server_warnings;
+mod spans;
 mod status;
 mod throughput;
 mod trace_context;

@@ -40,6 +40,7 @@
 //! | `puller` | takes messages from the durable queue, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`meters`] | what it counts for `GET /metrics` |
+//! | `spans` | the span of a message whose trace is recorded |
 //! | [`registrar`] | keeps the consumer registered with the group |
 //! | [`group_client`] | the group's three REST calls |
 
@@ -55,6 +56,7 @@ mod puller;
 pub mod registrar;
 pub mod settings;
 pub mod sink;
+mod spans;
 
 pub use consumer::Consumer;
 pub use processor::{ProcessError, Processor};

@@ -3,13 +3,14 @@
 use std::{future::poll_fn, panic::AssertUnwindSafe, pin::Pin, task::Poll, time::SystemTime};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use protocol::{Additions, ConsumerId, Message, ProcessedMessage};
+use protocol::{Additions, ConsumerId, Message, ProcessedMessage, TraceParent};
+use service_kit::spans::Span;
 use tokio::{
     sync::{AcquireError, Semaphore, SemaphorePermit},
     task::coop::consume_budget,
 };
 
-use crate::{ProcessError, Processor, meters::ConsumerMeters};
+use crate::{ProcessError, Processor, meters::ConsumerMeters, spans};
 
 const PANICKED: &str = "the processor panicked";
 
@@ -45,6 +46,11 @@ impl<P: Processor> Processing<P> {
     /// What is counted here, and for others to count.
     pub(crate) fn meters(&self) -> &ConsumerMeters {
         &self.meters
+    }
+
+    /// Begins the span of a message that came with this sender's header, if any.
+    pub(crate) fn span(&self, message: &Message, sender: Option<TraceParent>) -> Option<Span> {
+        spans::begin(message, sender, &self.consumer_id)
     }
 
     /// Processes a message when it is its turn.

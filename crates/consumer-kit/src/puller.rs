@@ -29,6 +29,7 @@ use crate::{
     processing::Processing,
     processor::{ProcessError, Processor},
     sink::{CommitError, SinkHandle},
+    spans,
 };
 
 /// How many messages are held at once without a limit on processing…
@@ -207,16 +208,19 @@ impl<P: Processor> Work<P> {
             let letter = letter(DeadLetterReason::DeliveriesExhausted, error);
             return self.bury(&letter, &id).await;
         }
+        let span = self.processing.span(&message, None);
         let Err(failure) = self.process(message.clone(), &id).await else {
             return;
         };
         match failure {
             Failure::Rejected(error) => {
+                spans::fail(span, &error);
                 self.bury(&letter(DeadLetterReason::Rejected, &error), &id)
                     .await;
             }
             Failure::Failed(error) => {
                 let error = chain(&*error);
+                spans::fail(span, &error);
                 debug!(message.id = %message.id(), deliveries, error, "an attempt failed");
                 if deliveries >= self.max_deliveries {
                     let letter = letter(DeadLetterReason::AttemptsExhausted, &error);

@@ -6,6 +6,7 @@
 //! | [`documents`] | shell completions and a manual page, made of the flags themselves |
 //! | [`program`] | what every `main` does around its service |
 //! | [`telemetry`] | log output as text or JSON |
+//! | [`spans`] | spans for an OpenTelemetry collector, where one is set |
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
 //! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
 //! | [`backoff`] | exponential back-off with full jitter |
@@ -33,5 +34,6 @@ pub mod readiness;
 pub mod request_id;
 pub mod settings;
 pub mod shutdown;
+pub mod spans;
 pub mod supervisor;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use crate::{
     documents,
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
+    spans::{Export, TelemetrySettings},
     telemetry::{self, LogSettings, SENTENCE, chain},
 };
 
@@ -23,6 +24,8 @@ pub const BAD_USAGE: u8 = 64;
 struct Common {
     log: LogSettings,
     service: ServiceSettings,
+    #[serde(default)]
+    telemetry: TelemetrySettings,
 }
 
 /// What the command line asks for.
@@ -56,6 +59,13 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     for warning in loaded.warnings() {
         warn!("{warning}");
     }
+    let export = match Export::start(&common.telemetry, program) {
+        Ok(export) => export,
+        Err(cause) => {
+            error!(cause = chain(&cause), "cannot send spans");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(common.service.worker_threads())
         .enable_all()
@@ -67,13 +77,15 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(service(settings)) {
+    let code = match runtime.block_on(service(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             error!("{cause:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    export.stop();
+    code
 }
 
 fn prepare<S>(

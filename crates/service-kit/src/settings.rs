@@ -21,7 +21,7 @@ use self::{
     merged::{Merged, Origin, read_ini},
 };
 use crate::{
-    shutdown,
+    shutdown, spans,
     telemetry::{self, TelemetryError},
 };
 
@@ -168,7 +168,7 @@ impl Program {
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
         let lists = self.settings.iter().copied();
         lists
-            .chain([shutdown::SETTINGS, telemetry::SETTINGS])
+            .chain([shutdown::SETTINGS, telemetry::SETTINGS, spans::SETTINGS])
             .flatten()
     }
 

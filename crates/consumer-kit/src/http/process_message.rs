@@ -15,7 +15,7 @@ use service_kit::{api_error::ApiError, http_body::read_json};
 use tracing::debug;
 
 use super::AppState;
-use crate::{ProcessError, Processor, sink::CommitError};
+use crate::{ProcessError, Processor, sink::CommitError, spans};
 
 const FAILED: &str = "Failed to process message!";
 
@@ -28,8 +28,21 @@ pub(super) async fn process_message<P: Processor>(
 ) -> Result<Json<MessageBody>, ApiError> {
     let _under_way = state.admission.admit()?;
     let _timed = state.processing.meters().work_seconds.start_timer();
+    let sender = spans::sender(request.headers());
     let body = read_json(request, MAX_MESSAGE_BYTES).await?;
     let message = parse(body)?;
+    let span = state.processing.span(&message, sender);
+    let answer = process(&state, message).await;
+    if let Err(error) = &answer {
+        spans::fail(span, error.text());
+    }
+    answer
+}
+
+async fn process<P: Processor>(
+    state: &AppState<P>,
+    message: Message,
+) -> Result<Json<MessageBody>, ApiError> {
     let id = message.id().clone();
     let processed = state.processing.run(message).await;
     let processed = processed.map_err(|error| not_processed(&error))?;

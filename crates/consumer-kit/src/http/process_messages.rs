@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use protocol::http::{BatchAnswer, MAX_BATCH_BODY_BYTES, MessageResult, ProcessingResult};
 use redis_bus::Added;
-use service_kit::{api_error::ApiError, http_body::read_lines};
+use service_kit::{api_error::ApiError, http_body::read_lines, spans::are_on};
 use tracing::debug;
 
 use super::{
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Processor,
     places::{put_back, take_well},
+    spans,
 };
 
 /// 200 with a result for each message, unless the request as a whole cannot be taken. What fails is
@@ -35,7 +36,14 @@ pub(super) async fn process_messages<P: Processor>(
     let _timed = state.processing.meters().work_seconds.start_timer();
     let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
     let lines = lines(&body, state.max_batch)?;
-    let (messages, places) = take_well(lines.into_iter().map(parse));
+    let mut spans = Vec::new();
+    let parsed = lines.into_iter().map(parse).inspect(|parsed| {
+        if are_on() {
+            let message = parsed.as_ref().ok();
+            spans.push(message.and_then(|message| state.processing.span(message, None)));
+        }
+    });
+    let (messages, places) = take_well(parsed);
     let processed = state.processing.run_batch(messages).await.into_iter();
     let processed = processed.map(|result| result.map_err(|error| not_processed(&error)));
     let (processed, places) = take_well(put_back(places, processed));
@@ -45,7 +53,13 @@ pub(super) async fn process_messages<P: Processor>(
     }
     let added = added.into_iter();
     let added = added.map(|result| result.map_err(|error| not_committed(&error)));
-    Ok(Json(answer(put_back(places, added))))
+    let results = put_back(places, added);
+    for (span, result) in spans.into_iter().zip(&results) {
+        if let Err(error) = result {
+            spans::fail(span, error.text());
+        }
+    }
+    Ok(Json(answer(results)))
 }
 
 /// The lines of a body that are not empty.
