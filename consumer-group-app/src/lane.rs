@@ -120,17 +120,20 @@ impl Lane {
             last_used,
         } = self;
         let max_answer_bytes = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * (parcel.messages - 1);
+        // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
+        let ready = drive(connection, sender.ready()).await;
+        if ready.is_none_or(|ready| ready.is_err()) {
+            return Err(LaneError::Unsent);
+        }
         let exchange = async {
-            if sender.ready().await.is_err() {
-                return Err(LaneError::Unsent);
-            }
             match sender.send_request(request(host, parcel)).await {
                 Ok(response) => read(response, max_answer_bytes).await,
                 Err(error) if error.is_canceled() => Err(LaneError::Unsent),
                 Err(error) => Err(LaneError::Broken(error)),
             }
         };
-        let answer = drive(connection, exchange).await?;
+        let ended = || LaneError::Answer("the connection ended".to_owned());
+        let answer = drive(connection, exchange).await.ok_or_else(ended)??;
         *last_used = Instant::now();
         Ok(answer)
     }
@@ -169,22 +172,23 @@ fn request(host: HeaderValue, parcel: Parcel) -> Request<Full<Bytes>> {
     request
 }
 
-/// Polls the connection beside what waits for it.
+/// Polls the connection beside what waits for it; `None` when it ends and what waits does not.
 async fn drive<T>(
     connection: &mut Connection<TokioIo<TcpStream>, Full<Bytes>>,
     exchange: impl Future<Output = T>,
-) -> T {
+) -> Option<T> {
     let mut exchange = pin!(exchange);
-    let mut has_ended = false;
     poll_fn(|context| {
         if let Poll::Ready(result) = exchange.as_mut().poll(context) {
-            return Poll::Ready(result);
+            return Poll::Ready(Some(result));
         }
-        if !has_ended {
-            // How it ended reaches the exchange, too, as its own error.
-            has_ended = Pin::new(&mut *connection).poll(context).is_ready();
+        // How it ended reaches the exchange, too, as its own error.
+        let has_ended = Pin::new(&mut *connection).poll(context).is_ready();
+        match exchange.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if has_ended => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
-        exchange.as_mut().poll(context)
     })
     .await
 }

@@ -134,3 +134,23 @@ async fn a_consumer_is_given_no_more_at_once_than_the_setting_says() -> Result<(
     assert_eq!(stuck.received()?.len(), 2);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_consumer_that_closes_each_connection_is_given_each_message_once() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let closes = vec!["Connection: close".to_owned()];
+    let reply = Reply::Answer(200, closes, "{}".to_owned());
+    let consumer = FakeConsumer::join(&group, reply).await?;
+    let ids: Vec<_> = (0..100).map(|number| format!("m{number:04}")).collect();
+    bus.publish_ids(&ids).await?;
+    wait_for_account(&group, 100, 0).await?;
+    let mut received = consumer.received()?;
+    received.sort_unstable();
+    assert_eq!(received, ids);
+    let status = harness::status::status(&group).await?;
+    let outcomes = &status["consumers"][0]["outcomes"];
+    assert_eq!(outcomes["delivered"], 100, "{outcomes}");
+    assert_eq!(outcomes["timed_out"], 0, "{outcomes}");
+    Ok(())
+}
