@@ -46,6 +46,9 @@ mod status;
 mod throughput;
 mod trace_context;
 
+mod example_publishers;
+mod example_workers;
+
 mod durable_account;
 mod durable_kills;
 mod durable_letters;

@@ -15,6 +15,7 @@
 //! | [`page`] | [`Page`]: the dashboard in a real browser |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
+//! | [`workshop`] | [`Workshop`]: where workers in another language work |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
 
 pub mod bus;
@@ -29,6 +30,7 @@ pub mod replicas;
 pub mod services;
 pub mod slow_line;
 pub mod status;
+pub mod workshop;
 
 pub use bus::{Bus, Entry};
 pub use cable::Cable;
@@ -36,10 +38,11 @@ pub use fake_consumer::FakeConsumer;
 pub use fake_server::{FakeServer, Reply};
 pub use ledger::Ledger;
 pub use local_stack::{
-    Fault, FaultProxy, PrivateRedis, Service, Signal, Stack, StackOptions, wait_until,
+    Fault, FaultProxy, Language, PrivateRedis, Service, Signal, Stack, StackOptions, wait_until,
 };
 pub use page::Page;
 pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;
 pub use slow_line::SlowLine;
 pub use status::Auditor;
+pub use workshop::{Worker, Workshop};

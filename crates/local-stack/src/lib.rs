@@ -9,6 +9,7 @@
 //! | [`private_redis`] | [`PrivateRedis`]: an empty Redis on a free port, that can be killed and frozen |
 //! | [`binaries`] | [`Binaries`]: builds the services and knows where they are |
 //! | [`service`] | [`Service`]: one running service, its log, its address, its end |
+//! | [`language`] | [`Language`]: what runs the examples in other languages |
 //! | [`log_lines`] | [`LogLines`]: what a service has logged, and waiting for more |
 //! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
@@ -21,6 +22,7 @@ pub mod binaries;
 pub mod browser;
 pub mod deadline;
 pub mod fault_proxy;
+pub mod language;
 pub mod log_lines;
 mod packages;
 pub mod private_network;
@@ -34,6 +36,7 @@ pub use binaries::{Binaries, Profile};
 pub use browser::{Browser, BrowserPrograms};
 pub use deadline::wait_until;
 pub use fault_proxy::{Fault, FaultProxy};
+pub use language::Language;
 pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;
 pub use private_network::{Cut, PrivateNetwork};

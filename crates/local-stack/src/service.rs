@@ -92,6 +92,15 @@ impl Service {
         launch::launch(path, Command::new(path), args, env)
     }
 
+    /// Starts any command line, such as a worker in another language, and waits for nothing; `name` is what
+    /// errors call it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_other(name: &Path, command: Command) -> Result<Self> {
+        launch::run(name, command)
+    }
+
     /// Host and port it listens on, as it logged them; empty after a mere [`Service::spawn`].
     #[must_use]
     pub fn address(&self) -> &str {

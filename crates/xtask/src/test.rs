@@ -1,10 +1,10 @@
 //! `cargo xtask test`: all tests of the workspace, with a Redis to test against.
 
-use std::process::ExitCode;
+use std::{fmt::Display, process::ExitCode};
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, BrowserPrograms, PrivateNetwork, Profile, RedisServer,
+    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, RedisServer,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -30,15 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         None => step("Networks are cut in namespaces of their own"),
         Some(why) => step(&format!("Networks are cut by a proxy, because {why}")),
     }
-    match BrowserPrograms::find_or_install() {
-        Ok(programs) => step(&format!(
-            "The dashboard is tested in {}",
-            programs.browser().display()
-        )),
-        Err(why) => step(&format!(
-            "The tests of the dashboard in a browser are skipped, because {why}"
-        )),
-    }
+    look_for_tools();
     step("Building the services");
     Binaries::build(Profile::Dev).await?;
     let further = arguments.cargo_test.join(" ");
@@ -53,4 +45,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         .context("cannot run cargo")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Looks for what some tests need, installs it where it is missing, and says which tests are skipped
+/// because it cannot be had.
+fn look_for_tools() {
+    tell(
+        "The dashboard in a browser",
+        &BrowserPrograms::find_or_install(),
+    );
+    for language in Language::ALL {
+        tell(
+            &format!("Examples in {language}"),
+            &language.find_or_install(),
+        );
+    }
+}
+
+fn tell<T, E: Display>(what: &str, found: &Result<T, E>) {
+    match found {
+        Ok(_) => step(&format!("{what}: tested")),
+        Err(why) => step(&format!("{what}: SKIPPED, because {why:#}")),
+    }
 }

@@ -12,29 +12,40 @@ use crate::LogLines;
 const SETTINGS_IN_ENVIRONMENT: [&str; 3] =
     ["CONSUMER_GROUP_APP__", "CONSUMER_APP__", "PUBLISHER__"];
 
-/// Runs a command line that ends in the program, which is told the arguments.
+/// Runs a command line that ends in one of our programs, which is told the arguments.
 pub(super) fn launch(
     program: &Path,
     mut command: Command,
     args: &[&str],
     env: &[(&str, &str)],
 ) -> Result<Service> {
+    command
+        .args(["--logFormat", "json"])
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(std::env::temp_dir());
+    run(program, command)
+}
+
+/// Runs any command line; `program` is what it is called by.
+pub(super) fn run(program: &Path, mut command: Command) -> Result<Service> {
     let name = program.file_name().unwrap_or(program.as_os_str());
     let name = name.to_string_lossy().into_owned();
+    let given: Vec<_> = command
+        .as_std()
+        .get_envs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
     for (variable, _) in std::env::vars_os() {
         let text = variable.to_string_lossy();
-        if SETTINGS_IN_ENVIRONMENT
+        let is_setting = SETTINGS_IN_ENVIRONMENT
             .iter()
-            .any(|start| text.starts_with(start))
-        {
+            .any(|start| text.starts_with(start));
+        if is_setting && !given.contains(&variable) {
             command.env_remove(&variable);
         }
     }
     let mut process = command
-        .args(["--logFormat", "json"])
-        .args(args)
-        .envs(env.iter().copied())
-        .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,183 @@
+//! The workers of `examples/`, in every language: each does what `docs/workers.md` asks of a worker.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use harness::{
+    Bus, Language, PATIENCE, Worker, Workshop,
+    calls::{get_from, pass_on, post_to},
+    services::{
+        fixed_port, group, group_at, redis, wait_for_account, wait_for_members, wait_until_joined,
+        wait_until_subscribed,
+    },
+    wait_until,
+};
+use local_stack::binaries::workspace;
+use serde_json::json;
+
+/// The most lines a worker of `examples/` may have.
+const MAX_LINES: usize = 40;
+
+/// No attempt is given up because the machine is busy, so that each message is tried once.
+const PATIENT: [&str; 4] = [
+    "--attemptTimeoutMs",
+    "25000",
+    "--deliveryDeadlineSeconds",
+    "60",
+];
+
+/// How many messages are published: fewer for a language that takes a process for each.
+fn many(language: Language) -> u64 {
+    match language {
+        Language::Python | Language::Flask | Language::Node => 300,
+        Language::Shell => 40,
+    }
+}
+
+fn numbers(count: u64) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
+}
+
+/// What all of them said they processed, in order of the numbers.
+fn processed(workers: &[&Worker]) -> Vec<String> {
+    let mut ids: Vec<_> = workers
+        .iter()
+        .flat_map(|worker| worker.processed())
+        .collect();
+    ids.sort_by_key(|id| id.parse::<u64>().unwrap_or(u64::MAX));
+    ids
+}
+
+async fn each_message_is_handled_by_exactly_one(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let (redis, count) = (redis().await?, many(language));
+    let group = group(&redis, &PATIENT).await?;
+    let (one, other) = (workshop.join(&group).await?, workshop.join(&group).await?);
+    Bus::of(&redis).publish_ids(&numbers(count)).await?;
+    wait_for_account(&group, count, 0).await?;
+    assert_eq!(processed(&[&one, &other]), numbers(count));
+    assert!(!one.processed().is_empty() && !other.processed().is_empty());
+    Ok(())
+}
+
+async fn one_that_is_told_to_end_leaves_the_rest_to_others(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let (redis, count) = (redis().await?, many(language));
+    let (group, bus) = (group(&redis, &PATIENT).await?, Bus::of(&redis));
+    let (mut ending, staying) = (workshop.join(&group).await?, workshop.join(&group).await?);
+    let (first, second) = (
+        numbers(count / 2),
+        numbers(count).split_off(first_half(count)?),
+    );
+    bus.publish_ids(&first).await?;
+    wait_until("a message to be processed", PATIENCE, async || {
+        Ok(!ending.processed().is_empty())
+    })
+    .await?;
+    let (status, published) = tokio::join!(ending.terminate(), bus.publish_ids(&second));
+    assert_eq!(status?.code(), Some(0));
+    published?;
+    wait_for_members(&bus, &[staying.id()]).await?;
+    wait_for_account(&group, count, 0).await?;
+    assert_eq!(processed(&[&ending, &staying]), numbers(count));
+    Ok(())
+}
+
+fn first_half(count: u64) -> Result<usize> {
+    Ok(usize::try_from(count / 2)?)
+}
+
+async fn it_says_whose_fault_it_is(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let worker = workshop.start("http://127.0.0.1:1")?;
+    wait_until("the worker to listen", PATIENCE, async || {
+        let answer = get_from(&worker.url("/health")).await;
+        Ok(answer.is_ok_and(|answer| answer.status == 200))
+    })
+    .await?;
+    let url = worker.url("/processMessage");
+    let (message, other) = (json!({ "message_id": "ö" }), json!({ "message_id": "b" }));
+    assert_eq!(post_to(&url, &message).await?.status, 200);
+    let again = post_to(&url, &message).await?;
+    assert_eq!(
+        (again.status, &again.body["result"]),
+        (200, &json!("duplicate"))
+    );
+    assert_eq!(worker.processed(), ["ö"]);
+    for bad in [&b"no JSON"[..], b"{}", b""] {
+        assert_eq!(pass_on(&url, bad.to_vec()).await?.status, 400);
+    }
+    workshop.ruin_results()?;
+    assert_eq!(post_to(&url, &other).await?.status, 500);
+    assert_eq!(worker.processed(), ["ö"]);
+    Ok(())
+}
+
+async fn it_registers_when_the_group_is_there_and_again(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let (redis, port) = (redis().await?, fixed_port()?);
+    let mut worker = workshop.start(&format!("http://127.0.0.1:{port}"))?;
+    let (group, bus) = (group_at(port, &redis, &[]).await?, Bus::of(&redis));
+    wait_until_subscribed(&group).await?;
+    wait_until_joined(&group, worker.id()).await?;
+    bus.command::<u64>(&["DEL", "consumer:ids"]).await?;
+    wait_for_members(&bus, &[worker.id()]).await?;
+    assert_eq!(worker.terminate().await?.code(), Some(0));
+    wait_for_members(&bus, &[]).await
+}
+
+macro_rules! in_each {
+    ($($name:ident: $language:ident),*) => { $(
+        mod $name {
+            use super::{Language, Result};
+
+            #[tokio::test]
+            async fn each_message_is_handled_by_exactly_one() -> Result<()> {
+                super::each_message_is_handled_by_exactly_one(Language::$language).await
+            }
+
+            #[tokio::test]
+            async fn one_that_is_told_to_end_leaves_the_rest_to_others() -> Result<()> {
+                super::one_that_is_told_to_end_leaves_the_rest_to_others(Language::$language).await
+            }
+
+            #[tokio::test]
+            async fn it_says_whose_fault_it_is() -> Result<()> {
+                super::it_says_whose_fault_it_is(Language::$language).await
+            }
+
+            #[tokio::test]
+            async fn it_registers_when_the_group_is_there_and_again() -> Result<()> {
+                super::it_registers_when_the_group_is_there_and_again(Language::$language).await
+            }
+        }
+    )* };
+}
+
+in_each!(python: Python, flask: Flask, node: Node, shell: Shell);
+
+#[test]
+fn no_worker_has_more_than_40_lines() -> Result<()> {
+    let mut seen = 0;
+    for language in fs::read_dir(workspace().join("examples"))? {
+        for file in fs::read_dir(language?.path())? {
+            let path = file?.path();
+            let name = path.file_stem().context("a name")?;
+            if name == "worker" {
+                let lines = fs::read_to_string(&path)?.lines().count();
+                assert!(lines <= MAX_LINES, "{} has {lines}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, Language::ALL.len());
+    Ok(())
+}
