@@ -46,6 +46,8 @@ mod status;
 mod throughput;
 mod trace_context;
 
+mod operations;
+
 mod example_publishers;
 mod example_workers;
 
