@@ -34,7 +34,7 @@ def tell_group(path):
 server = werkzeug.serving.make_server("127.0.0.1", PORT, app, threaded=True)
 server.daemon_threads = False
 threading.Thread(target=server.serve_forever).start()
-signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+for name in (signal.SIGINT, signal.SIGTERM): signal.signal(name, lambda *_: sys.exit())
 try:
     while True: time.sleep(10 if tell_group("/checkMembership") or tell_group("/register") else 1)
 finally: tell_group("/unregister"), server.shutdown(), server.server_close()  # Waits for what runs.

@@ -30,7 +30,7 @@ const server = createServer({ keepAliveTimeout: 20_000 }, (request, response) =>
   .catch((error) => [500, { error: String(error) }])
   .then(([status, body]) => response.writeHead(status).end(JSON.stringify(body))));
 const end = new AbortController();
-process.once("SIGTERM", () => end.abort());
+for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => end.abort());
 mkdirSync("results", { recursive: true });
 server.listen(Number(PORT), "127.0.0.1", async () => { // Registers, and again when it is no member any more.
   while (!end.signal.aborted) await sleep(await tellGroup("/checkMembership") || await tellGroup("/register")

@@ -34,7 +34,7 @@ tell_group() {
 }
 mkdir -p results
 socat -t 0.1 TCP-LISTEN:"$PORT",bind=127.0.0.1,reuseaddr,fork,backlog=128 EXEC:"sh $0 serve" & listener=$!
-trap 'tell_group /unregister; kill $listener; flock -x .running true; exit 0' TERM # Waits for what runs.
+trap 'tell_group /unregister; kill $listener; flock -x .running true; exit 0' INT TERM # Waits for what runs.
 while kill -0 $listener; do
     if tell_group /checkMembership || tell_group /register; then sleep 10 & else sleep 1 & fi; wait $!
 done
