@@ -18,7 +18,7 @@ def process(body):
     return {"status": 200} if is_new else {"status": 200, "result": "duplicate"}
 class Handler(BaseHTTPRequestHandler):
     protocol_version, timeout = "HTTP/1.1", 20  # Keeps connections for longer than the group does.
-    def do_GET(self): self.answer({"status": 200, "max_batch": 50})
+    def do_GET(self): self.answer({"status": 200, "max_batch": 50}); self.close_connection = True
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         many = body.split(b"\n")[:-1] if self.path == "/processMessages" else []
