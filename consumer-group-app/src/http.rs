@@ -21,9 +21,10 @@ use protocol::http::{
     UNREGISTER,
 };
 use redis_bus::{Connection, consumer_list::ConsumerList, queue::DurableQueue};
-use service_kit::metrics::METRICS;
+use service_kit::{api_docs, metrics::METRICS};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
 
 pub(crate) use dashboard::Dashboard;
 pub(crate) use metrics::Told;
@@ -57,9 +58,40 @@ impl Default for Turns {
     }
 }
 
+/// The routes as they are described: one `#[utoipa::path]` each, beside the handler.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "consumer-group-app",
+        version = env!("CARGO_PKG_VERSION"),
+        description = "Turns a Redis Pub/Sub channel into a consumer group over HTTP. Every error is \
+            `{\"error\":\"…\"}`; a path that does not exist answers 404, another method 405 with `Allow`.",
+    ),
+    tags(
+        (name = "Membership", description = "For consumers: joining and leaving."),
+        (name = "Messages", description = "For publishers."),
+        (name = "Health", description = "For whoever watches."),
+        (name = "API", description = "This description."),
+    ),
+    paths(
+        health::health,
+        ready::ready,
+        membership::register,
+        membership::unregister,
+        membership::check_membership,
+        messages::publish,
+        status::status,
+    ),
+)]
+struct Api;
+
 /// The router of the group.
-pub(crate) fn router(state: AppState) -> Router {
-    Router::new()
+///
+/// # Errors
+/// When the description of the routes cannot be written as JSON.
+pub(crate) fn router(state: AppState) -> Result<Router, serde_json::Error> {
+    let docs = api_docs::router(Api::openapi())?;
+    let routes = Router::new()
         .route(HEALTH, get(health::health))
         .route(READY, get(ready::ready))
         .route(REGISTER, post(membership::register))
@@ -73,5 +105,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(EVENTS, get(events::events))
         .route(DEAD_LETTERS, get(dead_letters::list))
         .route(REPLAY, post(dead_letters::replay))
-        .with_state(state)
+        .with_state(state);
+    Ok(routes.merge(docs))
 }

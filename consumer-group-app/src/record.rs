@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::delivery::Outcome;
 
@@ -28,7 +29,7 @@ struct State {
 }
 
 /// How many attempts came to what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Outcomes {
     pub(crate) delivered: u64,
     pub(crate) duplicate: u64,

@@ -9,6 +9,7 @@ use redis_bus::{
 };
 use serde::Serialize;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::{
     consumer_group::ConsumerGroup,
@@ -35,7 +36,7 @@ pub(crate) struct Status {
 /// At every instant received = processed + duplicate + `dead_lettered` + `in_flight` + queued + buffered.
 /// With `--queue stream` the numbers are those of all replicas and consumers together, since the queue
 /// began; only `buffered` is this replica's own, and so is all that follows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusBody {
     pub(crate) queue: &'static str,
     pub(crate) received: u64,
@@ -55,7 +56,7 @@ pub(crate) struct StatusBody {
 }
 
 /// One consumer of the group.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConsumerStatus {
     pub(crate) consumer_id: ConsumerId,
     pub(crate) state: ConsumerState,
@@ -71,15 +72,19 @@ pub(crate) struct ConsumerStatus {
     pub(crate) outcomes: Outcomes,
     /// How often it was left out for a while.
     pub(crate) ejections: u64,
-    /// The time within which half, or 99 %, of its last 512 requests were answered.
+    /// The time within which half of its last 512 requests were answered; null before the first.
+    #[schema(required = true)]
     p50_ms: Option<f64>,
+    /// The time within which 99 % of them were.
+    #[schema(required = true)]
     p99_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_error: Option<LastError>,
 }
 
 /// What went wrong last with a consumer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LastError {
     /// When, RFC 3339.
     at: String,
@@ -126,7 +131,7 @@ fn rfc3339(at: SystemTime) -> String {
 }
 
 /// How a consumer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConsumerState {
     /// It is given messages.

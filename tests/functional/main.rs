@@ -22,6 +22,7 @@ mod commit;
 mod commit_refused;
 mod commit_windows;
 
+mod api_docs;
 mod bad_input;
 mod batches;
 mod buffer;
@@ -40,6 +41,7 @@ mod publisher;
 mod readiness;
 mod refusals;
 mod retry;
+mod schemathesis;
 mod server_warnings;
 mod spans;
 mod status;

@@ -83,7 +83,8 @@ impl Ground {
             publishing: Turns::default(),
             dashboard: Arc::new(dashboard),
             told: Arc::new(told),
-        });
+        })
+        .context("cannot describe the REST API")?;
         let server = HttpServer::new(socket, router);
         self.supervisor
             .spawn("http server", self.stages.serving.clone(), server);

@@ -8,10 +8,17 @@ use axum::{
 };
 use protocol::{
     ConsumerId,
-    http::{MAX_MEMBERSHIP_BODY_BYTES, Membership, MembershipRequest, MessageBody},
+    http::{
+        CHECK_MEMBERSHIP, MAX_MEMBERSHIP_BODY_BYTES, Membership, MembershipRequest, MessageBody,
+        REGISTER, UNREGISTER,
+    },
 };
 use redis_bus::consumer_list::Registration;
-use service_kit::{api_error::ApiError, http_body::read_json};
+use service_kit::{
+    api_docs::responses::{BadBody, Failure},
+    api_error::ApiError,
+    http_body::read_json,
+};
 
 use super::AppState;
 
@@ -22,7 +29,20 @@ struct GroupFull {
     capacity: usize,
 }
 
-/// 200 also for a consumer that is a member already.
+/// Become a member of the group.
+///
+/// 200 also for a consumer that is a member already. 500 also when the group holds as many consumers
+/// as it may. The consumer must answer already: it may be given messages at once.
+#[utoipa::path(
+    post, path = REGISTER, tag = "Membership", request_body = MembershipRequest,
+    responses(
+        (
+            status = 200, description = "It is a member.", body = MessageBody,
+            example = json!({ "message": "Consumer with id 127.0.0.1:5001 is registered." }),
+        ),
+        BadBody, Failure,
+    ),
+)]
 pub(super) async fn register(
     State(state): State<AppState>,
     request: Request<Body>,
@@ -44,7 +64,19 @@ pub(super) async fn register(
     }
 }
 
-/// 200 also for a consumer that was no member.
+/// Stop being a member of the group.
+///
+/// 200 also for a consumer that was no member. What it was given already is waited for.
+#[utoipa::path(
+    post, path = UNREGISTER, tag = "Membership", request_body = MembershipRequest,
+    responses(
+        (
+            status = 200, description = "It is no member.", body = MessageBody,
+            example = json!({ "message": "Consumer with id 127.0.0.1:5001 is unregistered." }),
+        ),
+        BadBody, Failure,
+    ),
+)]
 pub(super) async fn unregister(
     State(state): State<AppState>,
     request: Request<Body>,
@@ -56,7 +88,21 @@ pub(super) async fn unregister(
     Ok(Json(MessageBody::unregistered(&id)))
 }
 
-/// 200 for a member, 404 for anybody else.
+/// Whether a consumer is a member of the group.
+#[utoipa::path(
+    post, path = CHECK_MEMBERSHIP, tag = "Membership", request_body = MembershipRequest,
+    responses(
+        (
+            status = 200, description = "It is a member.", body = Membership,
+            example = json!({ "is_member": true }),
+        ),
+        (
+            status = 404, description = "It is none.", body = Membership,
+            example = json!({ "is_member": false }),
+        ),
+        BadBody, Failure,
+    ),
+)]
 pub(super) async fn check_membership(
     State(state): State<AppState>,
     request: Request<Body>,

@@ -11,11 +11,13 @@ use axum::{
 use bytes::Bytes;
 use protocol::{
     Message,
-    http::{MAX_PUBLISH_BODY_BYTES, Published},
+    http::{MAX_PUBLISH_BODY_BYTES, MESSAGES, Published},
+    schemas::MessageLines,
 };
 use redis_bus::Added;
 use service_kit::{
-    api_error::ApiError,
+    api_docs::responses::{BadBody, Failure},
+    api_error::{ApiError, ErrorBody},
     http_body::{JsonKind, read_json_or_lines},
 };
 use tokio::time::timeout;
@@ -25,11 +27,40 @@ use super::AppState;
 /// How many requests are read and published at once: each may take [`MAX_PUBLISH_BODY_BYTES`] of memory.
 pub(super) const AT_ONCE: usize = 16;
 
+/// When to come again with what found no turn.
+const PUBLISH_AGAIN_SECONDS: u64 = 1;
+
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Publish messages to the durable queue.
+///
 /// 202 once all messages are in the durable queue. Nothing is taken unless every one is a message.
 /// After any other answer the same messages can be sent again: those taken already are duplicates then.
+///
+/// A body is 16 MiB at most; one line that is no message is named in the 400.
+#[utoipa::path(
+    post, path = MESSAGES, tag = "Messages",
+    request_body(content(
+        (Message = "application/json"),
+        (MessageLines = "application/x-ndjson", example = json!("{\"message_id\":\"order-7\"}\n{\"message_id\":\"order-8\"}\n")),
+    )),
+    responses(
+        (
+            status = 202, description = "All of them are in the queue.", body = Published,
+            example = json!({ "created": 2, "duplicate": 0 }),
+        ),
+        BadBody,
+        (
+            status = 409, description = "This group runs with `--queue memory`.", body = ErrorBody,
+        ),
+        Failure,
+        (
+            status = 503, description = "Too much is being published at once.", body = ErrorBody,
+            headers(("Retry-After" = u64, description = "When to try again, in seconds.")),
+        ),
+    ),
+)]
 pub(super) async fn publish(
     State(state): State<AppState>,
     request: Request<Body>,
@@ -46,7 +77,8 @@ pub(super) async fn publish(
     let turn = timeout(TURN_TIMEOUT, state.publishing.0.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let text = "Too much is being published at once; try again.".to_owned();
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
+        let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text);
+        return Err(busy.retry_after(PUBLISH_AGAIN_SECONDS));
     };
     let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES).await?;
     let messages = match kind {

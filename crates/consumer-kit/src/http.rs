@@ -14,8 +14,9 @@ use axum::{
     routing::{get, post},
 };
 use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES, READY};
-use service_kit::{api_error::ApiError, metrics::METRICS};
+use service_kit::{api_docs, api_error::ApiError, metrics::METRICS};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use utoipa::OpenApi;
 
 use self::health::Health;
 pub(crate) use self::ready::Needs;
@@ -72,20 +73,61 @@ fn draining() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
+/// The routes of every consumer as they are described: one `#[utoipa::path]` each, beside the handler.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "consumer-app",
+        version = env!("CARGO_PKG_VERSION"),
+        description = "A worker of the consumer group. Every error is `{\"error\":\"…\"}`; a path that does \
+            not exist answers 404, another method 405 with `Allow`.",
+    ),
+    tags(
+        (name = "Messages", description = "For the group."),
+        (name = "Health", description = "For the group, and for whoever watches."),
+        (name = "API", description = "This description."),
+    ),
+    paths(health::health, ready::ready),
+)]
+struct Api;
+
+/// The further route of a consumer that the group pushes to.
+#[derive(OpenApi)]
+#[openapi(paths(process_message::process_message))]
+struct PushApi;
+
+/// The further route of one that takes many messages at a time.
+#[derive(OpenApi)]
+#[openapi(paths(process_messages::process_messages))]
+struct BatchApi;
+
 /// The router of a consumer that the group pushes to.
-pub(crate) fn router<P: Processor>(state: Arc<AppState<P>>, needs: Needs) -> Router {
+///
+/// # Errors
+/// When the description of the routes cannot be written as JSON.
+pub(crate) fn router<P: Processor>(
+    state: Arc<AppState<P>>,
+    needs: Needs,
+) -> Result<Router, serde_json::Error> {
+    let mut api = Api::openapi();
+    api.merge(PushApi::openapi());
     let takes_batches = state.max_batch > 1;
     let max_batch = takes_batches.then_some(state.max_batch);
     let mut router = Router::new().route(PROCESS_MESSAGE, post(process_message::process_message));
     if takes_batches {
         router = router.route(PROCESS_MESSAGES, post(process_messages::process_messages));
+        api.merge(BatchApi::openapi());
     }
-    router.with_state(state).merge(probes(needs, max_batch))
+    let others = probes(needs, max_batch).merge(api_docs::router(api)?);
+    Ok(router.with_state(state).merge(others))
 }
 
 /// The router of a consumer that pulls.
-pub(crate) fn pull_router(needs: Needs) -> Router {
-    probes(needs, None)
+///
+/// # Errors
+/// As [`router`].
+pub(crate) fn pull_router(needs: Needs) -> Result<Router, serde_json::Error> {
+    Ok(probes(needs, None).merge(api_docs::router(Api::openapi())?))
 }
 
 /// The routes by which others see how the consumer is.

@@ -14,6 +14,7 @@
 //! | [`fault_proxy`] | [`FaultProxy`]: a TCP proxy that is as bad a network as one likes |
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
 //! | [`browser`] | [`Browser`]: a headless Chromium, found or installed |
+//! | [`schemathesis`] | [`Schemathesis`]: calls a REST API in every way its description allows |
 //! | [`usage`] | memory, CPU time and open files of a process |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
@@ -28,6 +29,7 @@ mod packages;
 pub mod private_network;
 pub mod private_redis;
 pub mod redis_server;
+pub mod schemathesis;
 pub mod service;
 pub mod stack;
 pub mod usage;
@@ -43,5 +45,6 @@ pub use private_network::{Cut, PrivateNetwork};
 pub use private_redis::PrivateRedis;
 pub use redis;
 pub use redis_server::RedisServer;
+pub use schemathesis::Schemathesis;
 pub use service::Service;
 pub use stack::{Stack, StackOptions};

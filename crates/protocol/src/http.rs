@@ -1,6 +1,7 @@
 //! Paths and JSON bodies of both REST APIs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{ConsumerId, MessageId};
 
@@ -40,24 +41,25 @@ pub const MAX_BATCH_BODY_BYTES: usize = 1 << 20;
 pub const MAX_MEMBERSHIP_BODY_BYTES: usize = 4096;
 
 /// Request of `/register`, `/unregister` and `/checkMembership`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MembershipRequest {
     /// Who is meant.
     pub consumer_id: ConsumerId,
 }
 
 /// Answer of a call that has something to tell people, such as `{"message":"…"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MessageBody {
     /// What happened, in words.
     pub message: String,
     /// Left out unless there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub result: Option<ProcessingResult>,
 }
 
 /// What is remarkable about a message that was processed successfully: `"result":"duplicate"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessingResult {
     /// It had been processed before; nothing was recorded this time.
@@ -105,14 +107,14 @@ impl MessageBody {
 }
 
 /// Answer of `POST /checkMembership`: `{"is_member":true}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Membership {
     /// Whether the consumer is in the list.
     pub is_member: bool,
 }
 
 /// Answer of `POST /messages`: how many were added to the durable queue, and how many were known there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Published {
     /// New ones.
     pub created: u64,
@@ -121,19 +123,21 @@ pub struct Published {
 }
 
 /// Answer of a consumer's `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConsumerHealth {
     /// `Application is running`.
     #[serde(default)]
+    #[schema(required = true)]
     pub message: String,
     /// How many messages it takes in one `POST /processMessages`; left out by one that takes them only
     /// one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub max_batch: Option<u32>,
 }
 
 /// Answer of `POST /processMessages`: `{"processed":512}`, or a result for each line, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum BatchAnswer {
     /// Every message was processed, and none of them before.
@@ -149,18 +153,21 @@ pub enum BatchAnswer {
 }
 
 /// What became of one message of a batch: what `POST /processMessage` would have answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MessageResult {
     /// The HTTP status.
     pub status: u16,
-    /// As in [`MessageBody`].
+    /// As in the answer to one message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub result: Option<ProcessingResult>,
-    /// As in [`ErrorBody`].
+    /// What went wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// As the header `Retry-After`, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub retry_after: Option<u64>,
 }
 

@@ -8,6 +8,7 @@
 //! | [`message`] | [`Message`] and [`MessageId`]: the JSON object as it was published |
 //! | [`consumer_id`] | [`ConsumerId`]: the `host:port` a consumer is known by |
 //! | [`http`] | paths and JSON bodies of both REST APIs |
+//! | [`schemas`] | how messages and ids look in the descriptions of both REST APIs |
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
@@ -21,6 +22,7 @@ pub mod http;
 pub mod keys;
 pub mod message;
 pub mod processed;
+pub mod schemas;
 pub mod trace;
 
 pub use consumer_id::{ConsumerId, InvalidConsumerId};

@@ -9,9 +9,17 @@ use axum::{
     http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::telemetry::chain;
+
+/// What every call that went wrong answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong, in words that give nothing away of the inside.
+    pub error: String,
+}
 
 /// An error as a client sees it. What is inside stays inside: see [`ApiError::internal`].
 #[derive(Debug)]
@@ -112,7 +120,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
+        let mut response = (self.status, Json(ErrorBody { error: self.text })).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

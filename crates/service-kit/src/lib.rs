@@ -18,8 +18,10 @@
 //! | [`metrics`] | what a service tells Prometheus |
 //! | [`readiness`] | the answer of `GET /ready` |
 //! | [`api_error`] | the one error answer of the REST APIs |
+//! | [`api_docs`] | the REST API's description: `GET /openapi.json` and `GET /docs` |
 //! | [`http_client`] | an HTTP client with the time-outs a service needs |
 
+pub mod api_docs;
 pub mod api_error;
 pub mod backoff;
 pub mod batches;

@@ -6,12 +6,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The answer of `GET /ready`: 200 `{"ready":true,"reasons":[]}`, or 503 with the reasons.
 ///
 /// Kubernetes keeps a pod that answers 503 out of its services and lets it be; `/health` tells
 /// whether it should be started anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether there is no reason against it.
     pub ready: bool,

@@ -4,7 +4,7 @@ use std::{fmt::Display, process::ExitCode};
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, RedisServer,
+    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, RedisServer, Schemathesis,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         None => step("Networks are cut in namespaces of their own"),
         Some(why) => step(&format!("Networks are cut by a proxy, because {why}")),
     }
-    look_for_tools();
+    look_for_tools().await;
     step("Building the services");
     Binaries::build(Profile::Dev).await?;
     let further = arguments.cargo_test.join(" ");
@@ -49,17 +49,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 /// Looks for what some tests need, installs it where it is missing, and says which tests are skipped
 /// because it cannot be had.
-fn look_for_tools() {
+async fn look_for_tools() {
     tell(
         "The dashboard in a browser",
         &BrowserPrograms::find_or_install(),
     );
     for language in Language::ALL {
-        tell(
-            &format!("Examples in {language}"),
-            &language.find_or_install(),
-        );
+        let found = language.find_or_install();
+        tell(&format!("Examples in {language}"), &found);
     }
+    let schemathesis = Schemathesis::find_or_install().await;
+    tell("The REST APIs by schemathesis", &schemathesis);
 }
 
 fn tell<T, E: Display>(what: &str, found: &Result<T, E>) {

@@ -31,6 +31,9 @@ use crate::{
     sink::{Sink, SinkHandle},
 };
 
+/// What went wrong when no router can be made.
+const UNDESCRIBED: &str = "cannot describe the REST API";
+
 /// What a consumer is made of, whichever way messages come.
 pub(super) struct Parts<P> {
     pub(super) processing: Processing<P>,
@@ -69,7 +72,7 @@ impl<P: Processor> Parts<P> {
             admission: self.frame.admission.clone(),
             max_batch: settings.consumer.max_batch.get(),
         });
-        let router = http::router(state, needs);
+        let router = http::router(state, needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;
         Ok(self.frame.take_messages("registrar", registrar, None))
     }
@@ -91,7 +94,7 @@ impl<P: Processor> Parts<P> {
             .from_queue(queue.clone());
         let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
         let admission = self.frame.admission.clone();
-        let router = http::pull_router(needs);
+        let router = http::pull_router(needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;
         let reader = QueueReader::new(endpoint, queue.clone());
         info!(queue = queue.key(), reader = reader.name(), "pulling");

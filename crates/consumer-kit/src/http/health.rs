@@ -1,8 +1,8 @@
 //! `GET /health`: 200 while working, 503 while draining.
 
 use axum::{Json, extract::State};
-use protocol::http::{ConsumerHealth, MessageBody};
-use service_kit::api_error::ApiError;
+use protocol::http::{ConsumerHealth, HEALTH, MessageBody};
+use service_kit::api_error::{ApiError, ErrorBody};
 
 use super::{Admission, draining};
 
@@ -14,6 +14,20 @@ pub(super) struct Health {
     pub(super) max_batch: Option<u32>,
 }
 
+/// Whether this consumer runs, and how many messages it takes at once.
+#[utoipa::path(
+    get, path = HEALTH, tag = "Health",
+    responses(
+        (
+            status = 200, description = "It runs.", body = ConsumerHealth,
+            example = json!({ "message": "Application is running", "max_batch": 512 }),
+        ),
+        (
+            status = 503, description = "It finishes its work and ends.", body = ErrorBody,
+            example = json!({ "error": "This consumer is shutting down." }),
+        ),
+    ),
+)]
 pub(super) async fn health(State(health): State<Health>) -> Result<Json<ConsumerHealth>, ApiError> {
     if health.admission.is_closed() {
         return Err(draining());

@@ -9,9 +9,17 @@ use axum::{
     http::{Request, StatusCode},
 };
 use bytes::Bytes;
-use protocol::{Message, http::MessageBody, message::MAX_MESSAGE_BYTES};
+use protocol::{
+    Message,
+    http::{MessageBody, PROCESS_MESSAGE},
+    message::MAX_MESSAGE_BYTES,
+};
 use redis_bus::Added;
-use service_kit::{api_error::ApiError, http_body::read_json};
+use service_kit::{
+    api_docs::responses::BadBody,
+    api_error::{ApiError, ErrorBody},
+    http_body::read_json,
+};
 use tracing::debug;
 
 use super::AppState;
@@ -22,6 +30,34 @@ const FAILED: &str = "Failed to process message!";
 /// When to come again with a message that could not be stored.
 const STORE_AGAIN_SECONDS: u64 = 1;
 
+/// Process one message and commit it.
+///
+/// 200 with `"result":"duplicate"` for a message that is recorded already: nothing is recorded again.
+#[utoipa::path(
+    post, path = PROCESS_MESSAGE, tag = "Messages", request_body = Message,
+    responses(
+        (
+            status = 200, description = "It is processed and recorded.", body = MessageBody,
+            example = json!({ "message": "Message with id order-7 was processed successfully." }),
+        ),
+        BadBody,
+        (
+            status = 422, description = "It cannot be recorded: it has too many properties.",
+            body = ErrorBody,
+        ),
+        (
+            status = 500,
+            description = "It was not processed, or not recorded. The cause stands in the log of this \
+                consumer beside the Ref. With `Retry-After` it is only Redis that does not answer.",
+            body = ErrorBody,
+            headers(("Retry-After" = u64, description = "When to come again, in seconds.")),
+        ),
+        (
+            status = 503, description = "This consumer finishes its work and ends.", body = ErrorBody,
+            example = json!({ "error": "This consumer is shutting down." }),
+        ),
+    ),
+)]
 pub(super) async fn process_message<P: Processor>(
     State(state): State<Arc<AppState<P>>>,
     request: Request<Body>,

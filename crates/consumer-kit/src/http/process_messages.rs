@@ -9,9 +9,17 @@ use axum::{
     http::{Request, StatusCode},
 };
 use bytes::Bytes;
-use protocol::http::{BatchAnswer, MAX_BATCH_BODY_BYTES, MessageResult, ProcessingResult};
+use protocol::{
+    http::{BatchAnswer, MAX_BATCH_BODY_BYTES, MessageResult, PROCESS_MESSAGES, ProcessingResult},
+    schemas::MessageLines,
+};
 use redis_bus::Added;
-use service_kit::{api_error::ApiError, http_body::read_lines, spans::are_on};
+use service_kit::{
+    api_docs::responses::BadBody,
+    api_error::{ApiError, ErrorBody},
+    http_body::read_lines,
+    spans::are_on,
+};
 use tracing::debug;
 
 use super::{
@@ -24,10 +32,49 @@ use crate::{
     spans,
 };
 
+/// Process many messages and commit them together.
+///
 /// 200 with a result for each message, unless the request as a whole cannot be taken. What fails is
 /// the result of the message it fails for; all that were processed are committed together.
 ///
 /// Lines end in a newline, which the last need not have; empty lines are skipped, and have no result.
+///
+/// A body is 1 MiB at most, and as many messages as `max_batch` in `GET /health` says. With
+/// `--maxBatch 1` this path does not exist.
+#[utoipa::path(
+    post, path = PROCESS_MESSAGES, tag = "Messages",
+    request_body(
+        content = MessageLines, content_type = "application/x-ndjson",
+        example = json!("{\"message_id\":\"order-7\"}\n{\"message_id\":\"order-8\"}\n"),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "How many, when all were processed and none of them before; else what became \
+                of each, in order.",
+            body = BatchAnswer,
+            examples(
+                ("all" = (value = json!({ "processed": 2 }))),
+                ("each" = (value = json!({
+                    "results": [
+                        { "status": 200 },
+                        { "status": 200, "result": "duplicate" },
+                        { "status": 422, "error": "…" },
+                    ]
+                }))),
+            ),
+        ),
+        BadBody,
+        (
+            status = 415, description = "The content type is not `application/x-ndjson`.",
+            body = ErrorBody,
+        ),
+        (
+            status = 503, description = "This consumer finishes its work and ends.", body = ErrorBody,
+            example = json!({ "error": "This consumer is shutting down." }),
+        ),
+    ),
+)]
 pub(super) async fn process_messages<P: Processor>(
     State(state): State<Arc<AppState<P>>>,
     request: Request<Body>,

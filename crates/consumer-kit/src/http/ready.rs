@@ -1,6 +1,7 @@
 //! `GET /ready`: messages come here, and can be committed.
 
 use axum::extract::State;
+use protocol::http::READY;
 use redis_bus::Connection;
 use service_kit::{readiness::Readiness, supervisor::Supervisor};
 
@@ -18,6 +19,22 @@ pub(crate) struct Needs {
     pub(crate) supervisor: Supervisor,
 }
 
+/// Whether this consumer is registered and reaches Redis, and if not, why.
+///
+/// One that pulls registers nowhere.
+#[utoipa::path(
+    get, path = READY, tag = "Health",
+    responses(
+        (
+            status = 200, description = "It does.", body = Readiness,
+            example = json!({ "ready": true, "reasons": [] }),
+        ),
+        (
+            status = 503, description = "It does not, for these reasons.", body = Readiness,
+            example = json!({ "ready": false, "reasons": ["not registered with the group"] }),
+        ),
+    ),
+)]
 pub(super) async fn ready(State(needs): State<Needs>) -> Readiness {
     let mut reasons = Vec::new();
     if needs.admission.is_closed() {
