@@ -50,8 +50,10 @@ impl Member {
 #[derive(Debug, Default)]
 struct Gone {
     leaving: Vec<Leaving>,
-    /// What the attempts came to of those that have finished what they had.
+    /// What the attempts came to of those that have finished what they had, and how often those were
+    /// left out.
     outcomes: Outcomes,
+    ejections: u64,
 }
 
 impl Gone {
@@ -59,7 +61,9 @@ impl Gone {
     fn tidy(&mut self) {
         let is_done = |leaving: &mut Leaving| leaving.flow.strong_count() == 0;
         for done in self.leaving.extract_if(.., is_done) {
-            self.outcomes.add(&done.record.outcomes());
+            let (outcomes, ejections) = done.record.counts();
+            self.outcomes.add(&outcomes);
+            self.ejections += ejections;
         }
     }
 }
@@ -202,17 +206,19 @@ impl ConsumerGroup {
         members.iter().map(member).chain(draining).collect()
     }
 
-    /// What all attempts since the start came to.
-    pub(crate) fn outcomes(&self) -> Outcomes {
+    /// What all attempts since the start came to, and how often any consumer was left out.
+    pub(crate) fn counts(&self) -> (Outcomes, u64) {
         let members = self.members();
         let gone = self.gone();
-        let mut outcomes = gone.outcomes;
+        let (mut outcomes, mut ejections) = (gone.outcomes, gone.ejections);
         let present = members.iter().map(|member| &member.record);
         let records = present.chain(gone.leaving.iter().map(|leaving| &leaving.record));
         for record in records {
-            outcomes.add(&record.outcomes());
+            let (more, further) = record.counts();
+            outcomes.add(&more);
+            ejections += further;
         }
-        outcomes
+        (outcomes, ejections)
     }
 
     /// Notes how many messages a member takes in one request, as it says.

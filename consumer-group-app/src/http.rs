@@ -81,6 +81,7 @@ impl Default for Turns {
         membership::check_membership,
         messages::publish,
         status::status,
+        metrics::metrics,
     ),
 )]
 struct Api;

@@ -138,9 +138,10 @@ impl Record {
         self.state().ejections += 1;
     }
 
-    /// What the attempts came to.
-    pub(crate) fn outcomes(&self) -> Outcomes {
-        self.state().outcomes
+    /// What the attempts came to, and how often the consumer was left out.
+    pub(crate) fn counts(&self) -> (Outcomes, u64) {
+        let state = self.state();
+        (state.outcomes, state.ejections)
     }
 
     /// What is in it now.

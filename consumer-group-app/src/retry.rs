@@ -103,10 +103,11 @@ impl RetryBudget {
         true
     }
 
-    /// How many retries there have been.
-    pub(crate) fn retries(&self) -> u64 {
+    /// How many retries there have been, and how many more there might be at once.
+    pub(crate) fn read(&self) -> (u64, f64) {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.taken
+        let gained = tokens.refilled.elapsed().as_secs_f64() * BUDGET_PER_SECOND;
+        (tokens.taken, (tokens.count + gained).min(BUDGET_FULL))
     }
 
     /// Returns a token for each message that was delivered.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use service_kit::{
-    metrics::{Metric, Scrape},
+    metrics::{METRICS, Metric, Scrape},
     supervisor::Supervisor,
 };
 use tokio::time::timeout;
@@ -27,7 +27,15 @@ pub(crate) struct Told {
     pub(crate) supervisor: Supervisor,
 }
 
-/// 200, also without Redis: what only Redis knows is left out then.
+/// The group for Prometheus, in its text format.
+#[utoipa::path(
+    get, path = METRICS, tag = "Health",
+    responses((
+        status = 200, description = "What is counted; without Redis, what only Redis knows is left out.",
+        body = String, content_type = "text/plain; version=0.0.4",
+        example = "# HELP consumer_group_redis_up Whether Redis answers.\n# TYPE consumer_group_redis_up gauge\nconsumer_group_redis_up 1\n",
+    )),
+)]
 pub(super) async fn metrics(State(state): State<AppState>) -> Scrape {
     let scrape = Scrape::new(state.told.meters.all.clone());
     let account = timeout(ACCOUNT_TIMEOUT, state.status.account()).await;
@@ -139,14 +147,25 @@ fn tell_attempts(scrape: &Scrape, state: &AppState) {
         name: "consumer_group_attempts_total",
         help: "Attempts to have a message processed, by what they came to.",
     };
-    let outcomes = state.group.outcomes().each();
-    let outcomes = outcomes.map(|(outcome, count)| ([outcome], count));
+    let (outcomes, ejections) = state.group.counts();
+    let outcomes = outcomes.each().map(|(outcome, count)| ([outcome], count));
     scrape.counters(attempts, ["outcome"], outcomes);
     let retries = Metric {
         name: "consumer_group_retries_total",
         help: "Attempts after a first one that failed.",
     };
-    scrape.counter(retries, state.told.budget.retries());
+    let (taken, left) = state.told.budget.read();
+    scrape.counter(retries, taken);
+    let budget = Metric {
+        name: "consumer_group_retry_budget",
+        help: "How many retries the group allows itself at once; 100 when full.",
+    };
+    scrape.gauge(budget, left);
+    let ejected = Metric {
+        name: "consumer_group_ejections_total",
+        help: "How often a consumer was left out for a while.",
+    };
+    scrape.counter(ejected, ejections);
     let bytes = Metric {
         name: "consumer_group_held_bytes",
         help: "Bytes of the messages this group holds in memory.",

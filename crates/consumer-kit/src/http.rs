@@ -87,7 +87,7 @@ fn draining() -> ApiError {
         (name = "Health", description = "For the group, and for whoever watches."),
         (name = "API", description = "This description."),
     ),
-    paths(health::health, ready::ready),
+    paths(health::health, ready::ready, metrics::metrics),
 )]
 struct Api;
 

@@ -9,6 +9,8 @@ pub struct ConsumerMeters {
     pub(crate) processed: Counter,
     pub(crate) duplicate: Counter,
     pub(crate) failed: Counter,
+    /// Messages that were processed and not recorded.
+    pub(crate) commit_failures: Counter,
     /// How long commits take, and of how many messages they are.
     pub(crate) commit_seconds: Histogram,
     pub(crate) commit_messages: Histogram,
@@ -33,16 +35,20 @@ impl ConsumerMeters {
         };
         Ok(Self {
             processed: counter(
-                "consumer_messages_processed_total",
+                "consumer_processed_total",
                 "Messages this consumer recorded as processed.",
             )?,
             duplicate: counter(
-                "consumer_messages_duplicate_total",
+                "consumer_duplicates_total",
                 "Messages this consumer processed that had been recorded, or given up, before.",
             )?,
             failed: counter(
-                "consumer_messages_failed_total",
+                "consumer_failures_total",
                 "Attempts in which the processor failed.",
+            )?,
+            commit_failures: counter(
+                "consumer_commit_failures_total",
+                "Messages that were processed and that Redis did not record when asked to.",
             )?,
             commit_seconds: seconds(
                 "consumer_commit_duration_seconds",

@@ -226,15 +226,17 @@ fn note(meters: &ConsumerMeters, took: Duration, results: &Results) {
     meters.commit_seconds.observe(took.as_secs_f64());
     let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
     meters.commit_messages.observe(count.into());
-    let (mut created, mut duplicate) = (0, 0);
-    for added in results.iter().flatten() {
+    let (mut created, mut duplicate, mut failed) = (0, 0, 0);
+    for added in results {
         match added {
-            Added::Created => created += 1,
-            Added::Duplicate => duplicate += 1,
+            Ok(Added::Created) => created += 1,
+            Ok(Added::Duplicate) => duplicate += 1,
+            Err(_) => failed += 1,
         }
     }
     meters.processed.inc_by(created);
     meters.duplicate.inc_by(duplicate);
+    meters.commit_failures.inc_by(failed);
 }
 
 #[cfg(test)]

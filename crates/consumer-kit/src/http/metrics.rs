@@ -1,11 +1,19 @@
 //! `GET /metrics`: the consumer for Prometheus.
 
 use axum::extract::State;
-use service_kit::metrics::{Metric, Scrape};
+use service_kit::metrics::{METRICS, Metric, Scrape};
 
 use super::Needs;
 
-/// 200, also without Redis.
+/// The consumer for Prometheus, in its text format.
+#[utoipa::path(
+    get, path = METRICS, tag = "Health",
+    responses((
+        status = 200, description = "What is counted.",
+        body = String, content_type = "text/plain; version=0.0.4",
+        example = "# HELP consumer_redis_up Whether Redis answers.\n# TYPE consumer_redis_up gauge\nconsumer_redis_up 1\n",
+    )),
+)]
 pub(super) async fn metrics(State(needs): State<Needs>) -> Scrape {
     let scrape = Scrape::new(needs.meters.all.clone());
     let under_way = Metric {
