@@ -1,5 +1,6 @@
 //! What the group counts as it happens, for `GET /metrics`; the rest is read when it is asked for.
 
+use protocol::DeadLetterReason;
 use service_kit::metrics::{Histogram, IntCounterVec, Meters, Metric, SECONDS};
 
 /// The meters; clones share them.
@@ -29,10 +30,15 @@ impl GroupMeters {
             name: "consumer_group_dead_letters_total",
             help: "Messages this group wrote to the dead letters.",
         };
+        let dead_letters = all.counters(dead_letters, &["reason"])?;
+        for reason in DeadLetterReason::ALL {
+            // From 0, so that the first one is an increase.
+            dead_letters.with_label_values(&[reason.as_str()]);
+        }
         Ok(Self {
             message_seconds: all.histogram(message_seconds, &SECONDS)?,
             request_seconds: all.histogram(request_seconds, &SECONDS)?,
-            dead_letters: all.counters(dead_letters, &["reason"])?,
+            dead_letters,
             all,
         })
     }

@@ -11,6 +11,7 @@ mod settings_refused;
 
 mod health_check;
 mod membership_list;
+mod metrics;
 mod register;
 mod registration;
 

@@ -57,8 +57,9 @@ fn tell_account(scrape: &Scrape, status: &StatusBody) {
     let counters = [
         (
             "consumer_group_messages_received_total",
-            "Messages received; always the sum of processed, duplicate, dead-lettered, in flight, queued and buffered ones.",
-            status.received,
+            "Messages received; at each reading the sum of processed, duplicate, dead-lettered, in flight and queued ones.",
+            // What is buffered moves over between two readings: a counter must not fall.
+            status.received - status.buffered,
         ),
         (
             "consumer_group_messages_processed_total",

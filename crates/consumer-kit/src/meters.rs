@@ -1,5 +1,7 @@
 //! What a consumer counts as it happens, for `GET /metrics`.
 
+use std::time::SystemTime;
+
 use service_kit::metrics::{Counter, Histogram, MESSAGES, Meters, Metric, SECONDS};
 
 /// The meters; clones share them.
@@ -65,5 +67,13 @@ impl ConsumerMeters {
             )?,
             all,
         })
+    }
+
+    /// A message that came into the durable queue at this time is recorded.
+    pub(crate) fn recorded(&self, added_at: SystemTime) {
+        let age = SystemTime::now().duration_since(added_at);
+        // The clock of Redis may be ahead of ours.
+        self.message_seconds
+            .observe(age.unwrap_or_default().as_secs_f64());
     }
 }

@@ -1,9 +1,6 @@
 //! Takes messages from the durable queue itself, without the group in between.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use protocol::{DeadLetter, DeadLetterReason, Message};
 use redis_bus::{
@@ -253,10 +250,7 @@ impl<P: Processor> Work<P> {
             match self.sink.commit(&processed, Some(id)).await {
                 Ok(added) => {
                     debug!(message.id = %processed.message.id(), ?added, "processed");
-                    let since = SystemTime::now().duration_since(id.added_at());
-                    // The clock of Redis may be ahead of ours.
-                    let seconds = since.unwrap_or_default().as_secs_f64();
-                    self.processing.meters().message_seconds.observe(seconds);
+                    self.processing.meters().recorded(id.added_at());
                     return Ok(());
                 }
                 // The work is done: it would be done again if it were given up here.
