@@ -89,7 +89,7 @@ function oldest(seconds, waiting) {
   const [number, unit] = seconds === null ? ["–", ""] : seconds === 0 ? ["0", "s"] : span(seconds);
   setText(byId("f-oldest"), number);
   setText(byId("u-oldest"), unit);
-  setText(byId("n-oldest"), seconds === null ? "not known" : waiting === 0 ? "nothing waits" : "");
+  setText(byId("n-oldest"), seconds === null ? "not known" : waiting > 0 ? "" : seconds > 0 ? "in flight" : "nothing waits");
 }
 
 const PARTS = [

@@ -102,7 +102,7 @@ function options(spec, width, height) {
       y: { range: (_, low, high) => [0, Math.max(spec.id === "rates" ? 1 : 5, (high ?? 0) * 1.12)] },
     },
     axes: [
-      { ...axis, space: 70, size: 28, values: (_, ticks) => ticks.map((at) => hour(at)) },
+      { ...axis, space: 70, size: 28, incrs: [60, 120, 180, 300, 600], values: (_, ticks) => ticks.map((at) => hour(at)) },
       { ...axis, size: 52, space: 34, values: (_, ticks) => ticks.map((value) => small(value)) },
     ],
     series: [

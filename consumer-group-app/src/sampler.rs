@@ -43,7 +43,14 @@ pub(crate) struct Sampler {
     /// The name under which this replica reads the durable queue.
     reader_name: Option<String>,
     before: Option<Reading>,
-    delivered: HashMap<ConsumerId, u64>,
+    taken: Option<Taken>,
+}
+
+/// How many messages each consumer had taken at one instant.
+#[derive(Debug)]
+struct Taken {
+    at: Instant,
+    messages: HashMap<ConsumerId, u64>,
 }
 
 /// The account at one instant.
@@ -69,7 +76,7 @@ impl Sampler {
             feed,
             reader_name,
             before: None,
-            delivered: HashMap::new(),
+            taken: None,
         }
     }
 
@@ -94,13 +101,13 @@ impl Sampler {
             self.before = Some(reading);
         }
         if self.feed.is_watched() {
-            let snapshot = self.snapshot(point, reading.is_some()).await;
+            let snapshot = Box::pin(self.snapshot(point, reading.is_some())).await;
             match serde_json::to_vec(&snapshot) {
                 Ok(json) => self.feed.show(event("snapshot", &json)),
                 Err(cause) => warn!(%cause, "cannot write the snapshot for the dashboard"),
             }
         } else {
-            self.delivered.clear();
+            self.taken = None;
         }
     }
 
@@ -110,77 +117,81 @@ impl Sampler {
             .map(|reading| (reading.account, reading.buffered))
             .unwrap_or_default();
         let status = self.status.tell(account, buffered);
+        let consumer_rates = self.consumer_rates(status.consumers());
+        let (redis, oldest_seconds, readers, letters) = tokio::join!(
+            self.redis(),
+            self.oldest(),
+            self.readers(),
+            within(self.letters.latest())
+        );
+        Snapshot {
+            at_ms: now_ms(),
+            point,
+            status,
+            is_account_current,
+            consumer_rates,
+            oldest_seconds,
+            subscribed_since: self.status.gaps.subscribed_since().map(snapshot::rfc3339),
+            redis,
+            readers,
+            dead_letters: letters.map(Letters::from),
+        }
+    }
+
+    /// How many messages a second each consumer took since the last look.
+    fn consumer_rates(&mut self, consumers: &[ConsumerStatus]) -> HashMap<ConsumerId, f64> {
+        let taken = |consumer: &ConsumerStatus| (consumer.consumer_id.clone(), consumer.taken());
+        let now = Taken {
+            at: Instant::now(),
+            messages: consumers.iter().map(taken).collect(),
+        };
+        let before = self.taken.replace(now);
+        let (Some(before), Some(now)) = (before, &self.taken) else {
+            return HashMap::new();
+        };
+        let elapsed = now.at - before.at;
+        let rates = now.messages.iter().filter_map(|(id, taken)| {
+            let before = *before.messages.get(id)?;
+            Some((id.clone(), rate(before, *taken, elapsed)))
+        });
+        rates.collect()
+    }
+
+    async fn redis(&self) -> Redis {
         let asked = Instant::now();
         let trouble = match timeout(LOOK_TIMEOUT, self.connection.ping()).await {
             Ok(Ok(())) => None,
             Ok(Err(cause)) => Some(cause.to_string()),
             Err(_) => Some("it does not answer in time".to_owned()),
         };
-        let ping_ms = asked.elapsed().as_secs_f64() * 1000.0;
-        let is_up = trouble.is_none();
-        Snapshot {
-            at_ms: now_ms(),
-            consumer_rates: self.consumer_rates(status.consumers()),
-            oldest_seconds: self.oldest(is_up).await,
-            readers: self.readers(is_up).await,
-            dead_letters: self.letters(is_up).await,
-            subscribed_since: self.status.gaps.subscribed_since().map(snapshot::rfc3339),
-            redis: Redis {
-                at: self.connection.endpoint().at().to_owned(),
-                ping_ms: is_up.then_some(ping_ms),
-                trouble,
-            },
-            point,
-            is_account_current,
-            status,
+        let took = asked.elapsed().as_secs_f64() * 1000.0;
+        Redis {
+            at: self.connection.endpoint().at().to_owned(),
+            ping_ms: trouble.is_none().then_some(took),
+            trouble,
         }
     }
 
-    /// How many messages each consumer took in the second that passed.
-    fn consumer_rates(&mut self, consumers: &[ConsumerStatus]) -> HashMap<ConsumerId, u64> {
-        let taken = consumers
-            .iter()
-            .map(|consumer| (consumer.consumer_id.clone(), consumer.taken()));
-        let now: HashMap<_, _> = taken.collect();
-        let rates = now.iter().filter_map(|(id, taken)| {
-            let before = self.delivered.get(id)?;
-            Some((id.clone(), taken.saturating_sub(*before)))
-        });
-        let rates = rates.collect();
-        self.delivered = now;
-        rates
-    }
-
-    async fn oldest(&self, is_up: bool) -> Option<f64> {
-        let Some(durable) = &self.status.durable else {
-            let age = self.status.queue.oldest();
-            return Some(age.unwrap_or_default().as_secs_f64());
+    async fn oldest(&self) -> Option<f64> {
+        let age = match &self.status.durable {
+            Some(durable) => within(durable.oldest_age()).await?.unwrap_or_default(),
+            None => self.status.queue.oldest().unwrap_or_default(),
         };
-        let age = within(is_up, durable.oldest_age()).await?;
-        Some(age.unwrap_or_default().as_secs_f64())
+        Some(age.as_secs_f64())
     }
 
-    async fn readers(&self, is_up: bool) -> Option<Vec<Reader>> {
+    async fn readers(&self) -> Option<Vec<Reader>> {
         let durable = self.status.durable.as_ref()?;
-        let readers = within(is_up, durable.readers(READERS)).await?;
+        let readers = within(durable.readers(READERS)).await?;
         let told = readers
             .into_iter()
             .map(|reader| Reader::new(reader, self.reader_name.as_deref()));
         Some(told.collect())
     }
-
-    async fn letters(&self, is_up: bool) -> Option<Letters> {
-        within(is_up, self.letters.latest())
-            .await
-            .map(Letters::from)
-    }
 }
 
-/// What Redis answers, if it is there and does so in time.
-async fn within<T, E>(is_up: bool, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
-    if !is_up {
-        return None;
-    }
+/// What Redis answers, if it does so in time.
+async fn within<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
     timeout(LOOK_TIMEOUT, asked).await.ok()?.ok()
 }
 

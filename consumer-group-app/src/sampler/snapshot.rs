@@ -19,8 +19,8 @@ pub(super) struct Snapshot {
     pub(super) status: StatusBody,
     /// Whether the account is of now; otherwise it is the last that Redis told.
     pub(super) is_account_current: bool,
-    /// How many messages each consumer took in the last second.
-    pub(super) consumer_rates: HashMap<ConsumerId, u64>,
+    /// How many messages a second each consumer took since the last one.
+    pub(super) consumer_rates: HashMap<ConsumerId, f64>,
     /// How long the oldest message has waited.
     pub(super) oldest_seconds: Option<f64>,
     /// RFC 3339; null without a subscription.
