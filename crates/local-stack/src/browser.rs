@@ -100,13 +100,17 @@ impl Browser {
         self.post("/execute/sync", &call).await
     }
 
-    /// The text a person sees in the first element that this CSS selector finds; `None` without one.
+    /// The text a person sees in the first element that this CSS selector finds, which is none while
+    /// that is hidden; `None` without such an element.
     ///
     /// # Errors
     /// When the browser does not answer.
     pub async fn text(&self, selector: &str) -> Result<Option<String>> {
         let selector = Value::from(selector);
-        let script = format!("return document.querySelector({selector})?.innerText ?? null");
+        let script = format!(
+            "const found = document.querySelector({selector}); \
+             return found && (found.checkVisibility() ? found.innerText : '')"
+        );
         Ok(self.run(&script).await?.as_str().map(str::to_owned))
     }
 
