@@ -16,6 +16,7 @@
 //! | [`browser`] | [`Browser`]: a headless Chromium, found or installed |
 //! | [`schemathesis`] | [`Schemathesis`]: calls a REST API in every way its description allows |
 //! | [`usage`] | memory, CPU time and open files of a process |
+//! | [`terminal`] | whether Ctrl-C reaches what is started here |
 //! | [`deadline`] | waiting for a condition, but not for ever |
 //! | [`stack`] | [`Stack`]: Redis, the group and its consumers, started in order |
 
@@ -32,6 +33,7 @@ pub mod redis_server;
 pub mod schemathesis;
 pub mod service;
 pub mod stack;
+pub mod terminal;
 pub mod usage;
 
 pub use binaries::{Binaries, Profile};

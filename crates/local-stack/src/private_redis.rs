@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::RedisServer;
+use crate::{RedisServer, terminal};
 
 /// How long a Redis may take to start or to stop; it may have a large file to read.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -229,7 +229,7 @@ fn spawn(server: &RedisServer, directory: &Path, port: u16, extra: &[String]) ->
         .create(true)
         .append(true)
         .open(directory.join(LOG_FILE))?;
-    Command::new(server.path())
+    terminal::placed(&mut Command::new(server.path()))
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
         .arg(directory)
         .args(server.default_args())

@@ -3,13 +3,21 @@
 use std::process::{ExitCode, Stdio};
 
 use anyhow::Result;
-use local_stack::{Binaries, Profile, RedisServer, Stack, StackOptions};
+use local_stack::{Binaries, Profile, RedisServer, Stack, StackOptions, terminal};
+use service_kit::shutdown::Signals;
 
 use crate::{
+    INTERRUPTED,
     account::{Account, first_entries},
     output::{count, say, step, table, warn},
     publishing::{Publishing, wait_until_settled},
 };
+
+/// What the dashboard is allowed where nobody but the one at the terminal can reach it.
+pub(crate) const GROUP_ARGS: [&str; 2] = ["--dashboardReplay", "true"];
+
+/// How many messages a second keep the dashboard alive afterwards.
+const TRICKLE: u64 = 25;
 
 /// How many entries of the stream are shown.
 const SHOWN_ENTRIES: usize = 3;
@@ -33,17 +41,34 @@ pub(crate) struct Arguments {
     release: bool,
 }
 
-/// Runs it; fails when the account does not add up.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let stack = start(&arguments).await?;
-    publish(&arguments, &stack).await?;
-    let adds_up = show_account(&stack, arguments.messages).await?;
-    show_entries(&stack).await?;
-    if arguments.keep {
-        tell_how_to_talk_to_it(&stack);
-        // Ctrl-C ends the command, and the stack with it.
-        std::future::pending::<()>().await;
-    }
+/// Runs it; fails when the account does not add up. After a signal what was started is ended in order,
+/// if it was all there by then.
+pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<ExitCode> {
+    terminal::start_apart();
+    let stack = tokio::select! {
+        stack = start(&arguments) => stack?,
+        signal = signals.next() => return Ok(interrupted(signal)),
+    };
+    let shown = tokio::select! {
+        shown = show(&arguments, &stack) => Ok(shown?),
+        signal = signals.next() => Err(signal),
+    };
+    let adds_up = match shown {
+        Ok(adds_up) if arguments.keep => {
+            tell_how_to_talk_to_it(&stack);
+            let binaries = Binaries::build(profile(&arguments)).await?;
+            let trickle = Publishing::trickle(binaries, &stack.redis, TRICKLE)?;
+            signals.next().await;
+            trickle.end().await?;
+            adds_up
+        }
+        Ok(adds_up) => adds_up,
+        Err(signal) => {
+            let code = interrupted(signal);
+            stack.stop().await?;
+            return Ok(code);
+        }
+    };
     step("Ending everything that was started");
     stack.stop().await?;
     Ok(if adds_up {
@@ -51,6 +76,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Publishes and shows what became of it; says whether each message is in exactly one place.
+async fn show(arguments: &Arguments, stack: &Stack) -> Result<bool> {
+    publish(arguments, stack).await?;
+    let adds_up = show_account(stack, arguments.messages).await?;
+    show_entries(stack).await?;
+    Ok(adds_up)
 }
 
 fn profile(arguments: &Arguments) -> Profile {
@@ -69,6 +102,7 @@ async fn start(arguments: &Arguments) -> Result<Stack> {
     let options = StackOptions {
         profile: profile(arguments),
         consumers: arguments.consumers.into(),
+        group_args: &GROUP_ARGS,
         ..StackOptions::default()
     };
     let stack = Stack::start_with(&server, options).await?;
@@ -153,7 +187,9 @@ async fn show_entries(stack: &Stack) -> Result<()> {
 fn tell_how_to_talk_to_it(stack: &Stack) {
     let port = stack.redis.port();
     let group = stack.group.address();
-    step("Everything is running; Ctrl-C ends it. How to talk to it:");
+    step("Everything is running, with a few messages a second; Ctrl-C ends it");
+    say(&format!("  the dashboard: http://{group}/"));
+    step("How to talk to it");
     let id = r#"{"message_id":"hello-1","text":"hello"}"#;
     for line in [
         format!("redis-cli -p {port} PUBLISH messages:published '{id}'"),
@@ -173,4 +209,10 @@ fn tell_how_to_talk_to_it(stack: &Stack) {
             consumer.consumer_id().unwrap_or(address)
         ));
     }
+}
+
+/// The exit code after a signal.
+fn interrupted(signal: &str) -> ExitCode {
+    warn(&format!("{signal}: ending everything that was started"));
+    ExitCode::from(INTERRUPTED)
 }

@@ -3,6 +3,7 @@
 //! | command | does |
 //! |---|---|
 //! | `demo` | starts the whole system, sends messages through it and shows what became of them |
+//! | `screenshot` | makes the picture of the dashboard in docs |
 //! | `test` | all tests of the workspace, with a Redis to test against |
 //! | `bench` | measures how fast the system is on this machine, and what that costs |
 //! | `soak` | lets everything go wrong under load, and then checks the account |
@@ -12,10 +13,11 @@ mod bench;
 mod demo;
 mod output;
 mod publishing;
+mod screenshot;
 mod soak;
 mod test;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -36,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Start the whole system, send messages through it and show what became of them.
     Demo(demo::Arguments),
+    /// Make the picture of the dashboard, docs/dashboard.png.
+    Screenshot(screenshot::Arguments),
     /// Run all tests of the workspace, with a Redis to test against.
     Test(test::Arguments),
     /// Measure how fast the system is on this machine, and what that costs.
@@ -58,16 +62,16 @@ async fn main() -> ExitCode {
 /// Runs a command until it is done or a signal comes; either way what it started ends with it.
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
-    let command = async {
-        match arguments.command {
-            Command::Demo(arguments) => demo::run(arguments).await,
-            Command::Test(arguments) => test::run(arguments).await,
-            Command::Bench(arguments) => bench::run(arguments).await,
-            Command::Soak(arguments) => soak::run(arguments).await,
-        }
+    let command: Pin<Box<dyn Future<Output = Result<ExitCode>>>> = match arguments.command {
+        // It ends in order what it started.
+        Command::Demo(arguments) => return Box::pin(demo::run(arguments, &mut signals)).await,
+        Command::Screenshot(arguments) => Box::pin(screenshot::run(arguments)),
+        Command::Test(arguments) => Box::pin(test::run(arguments)),
+        Command::Bench(arguments) => Box::pin(bench::run(arguments)),
+        Command::Soak(arguments) => Box::pin(soak::run(arguments)),
     };
     tokio::select! {
-        code = Box::pin(command) => code,
+        code = command => code,
         signal = signals.next() => {
             output::warn(&format!("{signal}: ending everything that was started"));
             Ok(ExitCode::from(INTERRUPTED))

@@ -3,7 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use local_stack::{Binaries, PrivateRedis};
+use local_stack::{Binaries, PrivateRedis, terminal};
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
@@ -32,9 +32,25 @@ impl Publishing {
         messages: u64,
         output: fn() -> Stdio,
     ) -> Result<Self> {
-        let process = Command::new(&binaries.publisher)
+        Self::start_with(binaries, redis, &["--count", &messages.to_string()], output)
+    }
+
+    /// Starts a publisher that makes up messages at this rate for a year, and says nothing.
+    pub(crate) fn trickle(binaries: &Binaries, redis: &PrivateRedis, rate: u64) -> Result<Self> {
+        let (count, rate) = ((rate * 31_536_000).to_string(), rate.to_string());
+        let args = ["--count", &count, "--rate", &rate];
+        Self::start_with(binaries, redis, &args, Stdio::null)
+    }
+
+    fn start_with(
+        binaries: &Binaries,
+        redis: &PrivateRedis,
+        args: &[&str],
+        output: fn() -> Stdio,
+    ) -> Result<Self> {
+        let process = terminal::placed(&mut Command::new(&binaries.publisher))
             .args(["--redisServerPort", &redis.port_text()])
-            .args(["--count", &messages.to_string()])
+            .args(args)
             .stdin(Stdio::null())
             .stdout(output())
             .stderr(output())
@@ -42,6 +58,11 @@ impl Publishing {
             .spawn()
             .context("cannot start the publisher")?;
         Ok(Self { process })
+    }
+
+    /// Ends it before it has published everything.
+    pub(crate) async fn end(mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
     }
 
     /// Waits until it has published everything.

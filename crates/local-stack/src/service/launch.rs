@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tokio::{process::Command, task::JoinHandle};
 
 use super::Service;
-use crate::LogLines;
+use crate::{LogLines, terminal};
 
 /// Environment that would change what a service does, by the start of its name.
 const SETTINGS_IN_ENVIRONMENT: [&str; 3] =
@@ -45,7 +45,7 @@ pub(super) fn run(program: &Path, mut command: Command) -> Result<Service> {
             command.env_remove(&variable);
         }
     }
-    let mut process = command
+    let mut process = terminal::placed(&mut command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
