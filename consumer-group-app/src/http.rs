@@ -70,6 +70,7 @@ impl Default for Turns {
     tags(
         (name = "Membership", description = "For consumers: joining and leaving."),
         (name = "Messages", description = "For publishers."),
+        (name = "Dead letters", description = "What was given up, and another chance for it."),
         (name = "Health", description = "For whoever watches."),
         (name = "API", description = "This description."),
     ),
@@ -82,6 +83,9 @@ impl Default for Turns {
         messages::publish,
         status::status,
         metrics::metrics,
+        events::events,
+        dead_letters::list,
+        dead_letters::replay::replay,
     ),
 )]
 struct Api;
@@ -105,7 +109,7 @@ pub(crate) fn router(state: AppState) -> Result<Router, serde_json::Error> {
         .route("/assets/{*name}", get(dashboard::asset))
         .route(EVENTS, get(events::events))
         .route(DEAD_LETTERS, get(dead_letters::list))
-        .route(REPLAY, post(dead_letters::replay))
+        .route(REPLAY, post(dead_letters::replay::replay))
         .with_state(state);
     Ok(routes.merge(docs))
 }

@@ -1,6 +1,6 @@
 //! `GET /deadLetters` and `POST /deadLetters/replay`: what was given up, and another chance for it.
 
-mod replay;
+pub(super) mod replay;
 
 use axum::{
     Json,
@@ -8,12 +8,15 @@ use axum::{
     extract::{Query, State},
 };
 use bytes::Bytes;
-use protocol::{dead_letter::field, message::MESSAGE_ID};
+use protocol::{dead_letter::field, http::DEAD_LETTERS, message::MESSAGE_ID};
 use redis_bus::dead_letters::StoredLetter;
 use serde::{Deserialize, Serialize};
-use service_kit::api_error::ApiError;
+use service_kit::{
+    api_docs::responses::Failure,
+    api_error::{ApiError, ErrorBody},
+};
+use utoipa::ToSchema;
 
-pub(super) use self::replay::replay;
 use super::AppState;
 
 /// How many letters a page has, unless asked for fewer or more, and at the most.
@@ -33,16 +36,17 @@ pub(super) struct Range {
 }
 
 /// The answer: letters, the newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Listed {
     letters: Vec<Letter>,
 }
 
 /// One letter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Letter {
     /// Its entry in the stream.
     id: String,
+    #[schema(required = true)]
     message_id: Option<String>,
     reason: String,
     attempts: String,
@@ -80,6 +84,33 @@ fn is_entry(id: &str) -> bool {
         .is_some_and(|(time, number)| time.parse::<u64>().is_ok() && number.parse::<u64>().is_ok())
 }
 
+/// Whether no entry can come before this one.
+fn is_first(id: &str) -> bool {
+    id.bytes().all(|byte| matches!(byte, b'0' | b'-'))
+}
+
+/// The dead letters, the newest first.
+#[utoipa::path(
+    get, path = DEAD_LETTERS, tag = "Dead letters",
+    params(
+        (
+            "limit" = Option<usize>, Query, minimum = 1, maximum = 100,
+            description = "How many letters; 20 unless said.",
+        ),
+        (
+            "before" = Option<String>, Query, pattern = "^[0-9]{1,19}-[0-9]{1,19}$",
+            description = "Only letters before this entry.",
+        ),
+    ),
+    responses(
+        (status = 200, description = "A page of them.", body = Listed),
+        (
+            status = 400, description = "The query is not what this call takes; the text says why.",
+            body = ErrorBody,
+        ),
+        Failure,
+    ),
+)]
 pub(super) async fn list(
     State(state): State<AppState>,
     range: Result<Query<Range>, QueryRejection>,
@@ -96,6 +127,12 @@ pub(super) async fn list(
         .is_some_and(|before| !is_entry(before))
     {
         return Err(ApiError::bad_request("before is no id of an entry"));
+    }
+    // Redis knows no interval that ends before its first possible entry.
+    if range.before.as_deref().is_some_and(is_first) {
+        return Ok(Json(Listed {
+            letters: Vec::new(),
+        }));
     }
     let letters = &state.dashboard.letters;
     let letters = letters

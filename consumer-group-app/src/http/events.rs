@@ -17,8 +17,12 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
+use protocol::http::EVENTS;
 use serde::Serialize;
-use service_kit::api_error::ApiError;
+use service_kit::{
+    api_docs::responses::Failure,
+    api_error::{ApiError, ErrorBody},
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -51,8 +55,24 @@ struct History {
     points: Vec<Point>,
 }
 
+/// What the dashboard shows, once a second, as server-sent events.
+///
 /// First `history`, the points of the last 15 minutes; then a `snapshot` every second. Who reads
 /// slowly misses some; who does not read at all for 30 s loses the seat.
+#[utoipa::path(
+    get, path = EVENTS, tag = "Health",
+    responses(
+        (
+            status = 200, description = "Events, for as long as they are read.", body = String,
+            content_type = "text/event-stream",
+        ),
+        (
+            status = 503, description = "As many are watching as may.", body = ErrorBody,
+            headers(("Retry-After" = u64, description = "In seconds.")),
+        ),
+        Failure,
+    ),
+)]
 pub(super) async fn events(State(state): State<AppState>) -> Result<Response, ApiError> {
     let dashboard = &state.dashboard;
     let seat = dashboard.seats.take().ok_or_else(|| {

@@ -11,14 +11,20 @@ use axum::{
         header::{HOST, ORIGIN},
     },
 };
+use protocol::http::REPLAY;
 use redis_bus::{
     BusError,
     dead_letters::{Choice, Fate, Manner, Replayed, Replayer, Selection, Skipped},
 };
 use serde::{Deserialize, Serialize};
-use service_kit::{api_error::ApiError, http_body::read_json};
+use service_kit::{
+    api_docs::responses::{BadBody, Failure},
+    api_error::{ApiError, ErrorBody},
+    http_body::read_json,
+};
 use tokio::time::timeout;
 use tracing::info;
+use utoipa::ToSchema;
 
 use super::{super::AppState, super::dashboard::Dashboard, is_entry};
 
@@ -33,9 +39,9 @@ const BATCH: usize = 128;
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Which letters are to be replayed: exactly one of these.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Wish {
+pub(in super::super) enum Wish {
     /// `{"ids":["1700000000123-0"]}`: those at these entries.
     Ids(Vec<String>),
     /// `{"reason":"rejected"}`: all with this reason.
@@ -45,7 +51,7 @@ enum Wish {
 }
 
 /// What became of the letters, in numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(in super::super) struct Counts {
     /// Messages on their way again; their letters are gone.
     sent: u64,
@@ -78,6 +84,26 @@ impl Counts {
     }
 }
 
+/// Send messages on their way again, and remove their letters.
+///
+/// Only where the operator allows it with `--dashboardReplay true`. A request replays for 30 s at the
+/// most; `is_complete` says whether that was enough. Doing it again sends nothing twice.
+#[utoipa::path(
+    post, path = REPLAY, tag = "Dead letters", request_body = Wish,
+    responses(
+        (status = 200, description = "What became of the letters.", body = Counts),
+        (
+            status = 403, description = "It is turned off, or a page of another site asks.",
+            body = ErrorBody,
+        ),
+        (
+            status = 409, description = "Another replay is under way.", body = ErrorBody,
+            headers(("Retry-After" = u64, description = "In seconds.")),
+        ),
+        BadBody,
+        Failure,
+    ),
+)]
 pub(in super::super) async fn replay(
     State(state): State<AppState>,
     request: Request<Body>,
