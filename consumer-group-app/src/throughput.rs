@@ -80,6 +80,7 @@ impl Throughput {
             elsewhere: _,
         } = account;
         let consumers = self.group.len();
+        let plural = if consumers == 1 { "" } else { "s" };
         info!(
             name: SENTENCE,
             processed_per_second,
@@ -93,7 +94,7 @@ impl Throughput {
             queued,
             consumers,
             "throughput: {processed_per_second} processed/s{in_group}, {failed_per_second} failed/s; \
-             {in_flight} in flight, {queued} queued, {consumers} consumers; so far {processed} processed, \
+             {in_flight} in flight, {queued} queued, {consumers} consumer{plural}; so far {processed} processed, \
              {duplicate} duplicate, {failed} failed"
         );
     }
