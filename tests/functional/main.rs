@@ -12,6 +12,7 @@ mod settings_refused;
 mod health_check;
 mod membership_list;
 mod metrics;
+mod monitoring;
 mod register;
 mod registration;
 

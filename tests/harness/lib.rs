@@ -26,6 +26,7 @@ pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
 pub mod page;
+pub mod prometheus;
 pub mod replicas;
 pub mod services;
 pub mod slow_line;

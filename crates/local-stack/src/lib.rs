@@ -15,6 +15,7 @@
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
 //! | [`browser`] | [`Browser`]: a headless Chromium, found or installed |
 //! | [`schemathesis`] | [`Schemathesis`]: calls a REST API in every way its description allows |
+//! | [`prometheus`] | [`Prometheus`]: scrapes services, found or installed |
 //! | [`usage`] | memory, CPU time and open files of a process |
 //! | [`terminal`] | whether Ctrl-C reaches what is started here |
 //! | [`deadline`] | waiting for a condition, but not for ever |
@@ -29,6 +30,7 @@ pub mod log_lines;
 mod packages;
 pub mod private_network;
 pub mod private_redis;
+pub mod prometheus;
 pub mod redis_server;
 pub mod schemathesis;
 pub mod service;
@@ -45,6 +47,7 @@ pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;
 pub use private_network::{Cut, PrivateNetwork};
 pub use private_redis::PrivateRedis;
+pub use prometheus::{Prometheus, PrometheusPrograms};
 pub use redis;
 pub use redis_server::RedisServer;
 pub use schemathesis::Schemathesis;

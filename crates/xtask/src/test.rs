@@ -4,7 +4,8 @@ use std::{fmt::Display, process::ExitCode};
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, RedisServer, Schemathesis,
+    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, PrometheusPrograms, RedisServer,
+    Schemathesis,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -58,6 +59,10 @@ async fn look_for_tools() {
         let found = language.find_or_install();
         tell(&format!("Examples in {language}"), &found);
     }
+    tell(
+        "The metrics by Prometheus",
+        &PrometheusPrograms::find_or_install(),
+    );
     let schemathesis = Schemathesis::find_or_install().await;
     tell("The REST APIs by schemathesis", &schemathesis);
 }
