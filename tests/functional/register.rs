@@ -280,7 +280,7 @@ async fn unknown_paths_and_wrong_methods_are_told_in_json() -> Result<()> {
         answer.error().map(drop)
     };
     for service in [&group, &consumer] {
-        expect(service, "GET", "/", 404).await?;
+        expect(service, "GET", "/no/such/page", 404).await?;
         expect(service, "POST", "/no/such/path", 404).await?;
         expect(service, "POST", "/health", 405).await?;
     }
