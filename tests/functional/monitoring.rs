@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use harness::{
     Bus, PATIENCE,
     prometheus::programs,
-    services::{consumer, durable_group, group, redis},
+    services::{consumer, consumer_without_group, durable_group, group, redis},
     wait_until,
 };
 use local_stack::{Prometheus, binaries::workspace};
@@ -44,6 +44,18 @@ fn alerts() -> Result<Vec<String>> {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("expr: "));
     Ok(expressions.map(str::to_owned).collect())
+}
+
+/// The expression of this alert.
+fn alert(name: &str) -> Result<String> {
+    let alerts = file("alerts.yml")?;
+    let mut alerts = alerts.split("- alert: ");
+    let alert = alerts
+        .find(|alert| alert.lines().next() == Some(name))
+        .context("no such alert")?;
+    let mut lines = alert.lines();
+    let expression = lines.find_map(|line| line.trim().strip_prefix("expr: "));
+    Ok(expression.context("no expression")?.to_owned())
 }
 
 /// The names of our metrics in a text.
@@ -81,6 +93,36 @@ fn every_alert_is_documented() -> Result<()> {
     Ok(())
 }
 
+/// What of the received messages is neither finished nor waiting: none.
+const MISSING: &str = "consumer_group_messages_received_total - consumer_group_messages_processed_total \
+                       - consumer_group_messages_duplicate_total - consumer_group_messages_dead_lettered_total \
+                       - consumer_group_messages_in_flight - consumer_group_messages_queued";
+
+/// Whether there is one series, and it has this value.
+async fn is(prometheus: &Prometheus, expression: &str, expected: f64) -> Result<bool> {
+    let values = prometheus.query(expression).await?;
+    Ok(values.len() == 1 && (values[0].1 - expected).abs() < f64::EPSILON)
+}
+
+/// Publishes 50 messages that were not published before; `published` counts them.
+async fn publish_more(bus: &Bus, published: &AtomicU32) -> Result<()> {
+    let round = published.fetch_add(50, Ordering::Relaxed);
+    let ids: Vec<_> = (round..round + 50).map(|id| id.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    Ok(())
+}
+
+/// Waits until all that was published is counted as processed, and nothing is missing.
+async fn wait_until_all_are_counted(prometheus: &Prometheus, published: u32) -> Result<()> {
+    wait_until("all to be counted", PATIENCE, async || {
+        let processed = "consumer_group_messages_processed_total";
+        is(prometheus, processed, f64::from(published)).await
+    })
+    .await?;
+    assert!(is(prometheus, MISSING, 0.0).await?);
+    Ok(())
+}
+
 /// Messages go through a group that Prometheus scrapes; then each expression has an answer.
 async fn expect_prometheus_to_see(queue: &str) -> Result<()> {
     let Some(programs) = programs()? else {
@@ -93,47 +135,34 @@ async fn expect_prometheus_to_see(queue: &str) -> Result<()> {
     };
     let (mut consumer, bus) = (consumer(&redis, &group, &[]).await?, Bus::of(&redis));
     let prometheus = Prometheus::start(&programs, &[&group, &consumer]).await?;
-    let is = async |expression: &str, expected: f64| -> Result<bool> {
-        let values = prometheus.query(expression).await?;
-        Ok(values.len() == 1 && (values[0].1 - expected).abs() < f64::EPSILON)
-    };
     let published = AtomicU32::new(0);
     wait_until(
         "both to be scraped and the rate to move",
         PATIENCE,
         async || {
-            let round = published.fetch_add(50, Ordering::Relaxed);
-            let ids: Vec<_> = (round..round + 50).map(|id| id.to_string()).collect();
-            bus.publish_ids(&ids).await?;
+            publish_more(&bus, &published).await?;
             let rate = prometheus
                 .query("rate(consumer_group_messages_processed_total[5s]) > 0")
                 .await?;
-            Ok(is("sum(up)", 2.0).await? && !rate.is_empty())
+            Ok(is(&prometheus, "sum(up)", 2.0).await? && !rate.is_empty())
         },
     )
     .await?;
-    let published = f64::from(published.into_inner());
-    wait_until("all to be counted", PATIENCE, async || {
-        is("consumer_group_messages_processed_total", published).await
-    })
-    .await?;
-    let adds_up = "consumer_group_messages_received_total - consumer_group_messages_processed_total \
-                   - consumer_group_messages_duplicate_total - consumer_group_messages_dead_lettered_total \
-                   - consumer_group_messages_in_flight - consumer_group_messages_queued";
-    assert!(is(adds_up, 0.0).await?);
+    wait_until_all_are_counted(&prometheus, published.into_inner()).await?;
     for expression in alerts()? {
         prometheus.query(&expression).await?;
     }
     for expression in panels()? {
-        assert!(
-            !prometheus.query(&expression).await?.is_empty(),
-            "{expression}"
-        );
+        // A rate needs two readings, and the consumer may have been read once so far.
+        wait_until(&expression, PATIENCE, async || {
+            Ok(!prometheus.query(&expression).await?.is_empty())
+        })
+        .await?;
     }
     consumer.terminate(PATIENCE).await?;
     wait_until("it to be missed", PATIENCE, async || {
-        let states = prometheus.query("consumer_group_consumer_state").await?;
-        Ok(is("sum(up)", 1.0).await? && states.is_empty())
+        let its_own = prometheus.query("{consumer_id!=\"\"}").await?;
+        Ok(is(&prometheus, "sum(up)", 1.0).await? && its_own.is_empty())
     })
     .await
 }
@@ -146,6 +175,62 @@ async fn prometheus_sees_a_group_with_its_queue_in_memory() -> Result<()> {
 #[tokio::test]
 async fn prometheus_sees_a_group_with_the_durable_queue() -> Result<()> {
     expect_prometheus_to_see("stream").await
+}
+
+#[tokio::test]
+async fn prometheus_sees_a_consumer_that_pulls_and_raises_no_alarm_until_it_is_gone() -> Result<()>
+{
+    let Some(programs) = programs()? else {
+        return Ok(());
+    };
+    let (redis, published) = (redis().await?, AtomicU32::new(0));
+    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let mut consumer = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
+    let prometheus = Prometheus::start(&programs, &[&group, &consumer]).await?;
+    let panels = panels()?;
+    let ages = panels
+        .iter()
+        .filter(|panel| panel.contains("consumer_message_age_seconds_bucket"));
+    let ages: Vec<_> = ages.collect();
+    assert!(!ages.is_empty());
+    for age in ages {
+        wait_until(age, PATIENCE, async || {
+            publish_more(&bus, &published).await?;
+            let values = prometheus.query(age).await?;
+            Ok(values.len() == 1 && values[0].1.is_finite())
+        })
+        .await?;
+    }
+    wait_until_all_are_counted(&prometheus, published.into_inner()).await?;
+    let nobody = alert("NoActiveConsumer")?;
+    let alarms = prometheus.query(&nobody).await?;
+    assert!(alarms.is_empty(), "{alarms:?}");
+    consumer.terminate(PATIENCE).await?;
+    wait_until("it to be missed", PATIENCE, async || {
+        Ok(prometheus.query(&nobody).await?.len() == 1)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn prometheus_sees_redis_go_and_is_about_to_raise_the_alarm() -> Result<()> {
+    let Some(programs) = programs()? else {
+        return Ok(());
+    };
+    let mut redis = redis().await?;
+    let group = group(&redis, &[]).await?;
+    let prometheus = Prometheus::start(&programs, &[&group]).await?;
+    let up = "consumer_group_redis_up";
+    wait_until("Redis to be seen", PATIENCE, async || {
+        is(&prometheus, up, 1.0).await
+    })
+    .await?;
+    redis.kill().await?;
+    wait_until("Redis to be missed", PATIENCE, async || {
+        let alarm = prometheus.query("ALERTS{alertname=\"RedisDown\"}").await?;
+        Ok(is(&prometheus, up, 0.0).await? && alarm.len() == 1)
+    })
+    .await
 }
 
 #[tokio::test]
