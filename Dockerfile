@@ -11,6 +11,9 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
     && for manifest in $(find . -mindepth 2 -name Cargo.toml); do \
         dir=$(dirname "$manifest"); \
         mkdir -p "$dir/src" && echo 'fn main() {}' > "$dir/src/main.rs" && : > "$dir/src/lib.rs"; \
+        for bench in $(grep -A1 '^\[\[bench\]\]' "$manifest" | sed -n 's/^name = "\(.*\)"/\1/p'); do \
+            mkdir -p "$dir/benches" && echo 'fn main() {}' > "$dir/benches/$bench.rs"; \
+        done; \
     done \
     && mkdir -p tests/harness tests/functional \
     && : > tests/harness/lib.rs && echo 'fn main() {}' > tests/functional/main.rs
