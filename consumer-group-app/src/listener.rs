@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use protocol::{DeadLetter, DeadLetterReason, Message};
+use protocol::{DeadLetter, DeadLetterReason, Message, MessageError, dead_letter::Excerpt};
 use redis_bus::{
     BusError, Endpoint,
     subscription::{Heard, Subscription},
@@ -117,8 +116,8 @@ impl Listener {
             };
             let mut more = Some(heard);
             while more.is_some() {
-                let (payloads, next) = gather(more, subscription);
-                self.hear(payloads).await;
+                let (heard, next) = gather(more, subscription);
+                self.hear(heard).await;
                 more = next?;
             }
         }
@@ -131,7 +130,7 @@ impl Listener {
         loop {
             match timeout_at(give_up, subscription.next()).await {
                 Ok(Ok(Heard::Unsubscribed)) => return Ok(()),
-                Ok(heard) => self.hear(payload(heard?).into_iter().collect()).await,
+                Ok(heard) => self.hear(vec![heard?]).await,
                 Err(_) => {
                     warn!("Redis did not confirm the end of the subscription in time");
                     return Ok(());
@@ -140,17 +139,26 @@ impl Listener {
         }
     }
 
-    /// Takes in payloads. Not to be cancelled: what it waits with would be lost.
-    async fn hear(&self, payloads: Vec<Bytes>) {
-        let (mut messages, mut letters) = (Vec::with_capacity(payloads.len()), Vec::new());
-        for payload in payloads {
-            match Message::parse(payload.clone()) {
-                Ok(message) => messages.push(message),
-                Err(error) => {
-                    self.queue.receive_unfit();
-                    letters.push(DeadLetter::unfit(&payload, &error));
+    /// Takes in what was heard. Not to be cancelled: what it waits with would be lost.
+    async fn hear(&self, heard: Vec<Heard>) {
+        let (mut messages, mut letters) = (Vec::with_capacity(heard.len()), Vec::new());
+        for heard in heard {
+            let unfit = match heard {
+                Heard::Message(payload) => match Message::parse(payload.clone()) {
+                    Ok(message) => {
+                        messages.push(message);
+                        continue;
+                    }
+                    Err(error) => DeadLetter::unfit(Excerpt::of(&payload), &error),
+                },
+                Heard::TooLarge(payload) => {
+                    let bytes = payload.bytes();
+                    DeadLetter::unfit(payload, &MessageError::TooLarge { bytes })
                 }
-            }
+                Heard::Unsubscribed => continue,
+            };
+            self.queue.receive_unfit();
+            letters.push(unfit);
         }
         let refused = self.queue.push(messages);
         let full = |message| DeadLetter::new(message, DeadLetterReason::BufferFull, 0, BUFFER_FULL);
@@ -184,24 +192,17 @@ impl Listener {
 fn gather(
     first: Option<Heard>,
     subscription: &mut Subscription,
-) -> (Vec<Bytes>, Result<Option<Heard>, BusError>) {
-    let mut payloads = Vec::new();
+) -> (Vec<Heard>, Result<Option<Heard>, BusError>) {
+    let mut all = Vec::new();
     let mut next = Ok(first);
     while let Ok(Some(heard)) = next {
-        payloads.extend(payload(heard));
+        all.push(heard);
         next = subscription.next_buffered();
-        if payloads.len() == BATCH {
+        if all.len() == BATCH {
             break;
         }
     }
-    (payloads, next)
-}
-
-fn payload(heard: Heard) -> Option<Bytes> {
-    match heard {
-        Heard::Message(payload) => Some(payload),
-        Heard::Unsubscribed => None,
-    }
+    (all, next)
 }
 
 impl Role for Listener {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use protocol::{DeadLetter, DeadLetterReason, Message};
+use protocol::{DeadLetter, DeadLetterReason, Message, dead_letter::Excerpt};
 use redis_bus::queue::{Keeper, QueueEntry, QueueReader, Receipt};
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
@@ -114,7 +114,7 @@ impl Reader {
             let message = match Message::parse(entry.payload.clone()) {
                 Ok(message) => message,
                 Err(error) => {
-                    let letter = DeadLetter::unfit(&entry.payload, &error);
+                    let letter = DeadLetter::unfit(Excerpt::of(&entry.payload), &error);
                     // An error means that the writer is gone; the entry is then handed out again.
                     let _sent = self.letters.send(Letter::foreign(letter, receipt)).await;
                     continue;

@@ -33,6 +33,7 @@ mod dead_letters_cli;
 mod dead_letters_replay;
 mod delivery;
 mod hostile_clients;
+mod large_messages;
 mod late_answers;
 mod logs;
 mod network_consumer;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::{DeadLetter, DeadLetterReason, Message};
+use protocol::{DeadLetter, DeadLetterReason, Message, dead_letter::Excerpt};
 use redis_bus::{
     BusError,
     dead_letters::{Burial, FailedStream},
@@ -196,7 +196,10 @@ impl<P: Processor> Work<P> {
         } = entry;
         let message = match Message::parse(payload.clone()) {
             Ok(message) => message,
-            Err(error) => return self.bury(&DeadLetter::unfit(&payload, &error), &id).await,
+            Err(error) => {
+                let letter = DeadLetter::unfit(Excerpt::of(&payload), &error);
+                return self.bury(&letter, &id).await;
+            }
         };
         let attempts = u32::try_from(deliveries).unwrap_or(u32::MAX);
         let letter = |reason, error: &str| DeadLetter::new(&message, reason, attempts, error);

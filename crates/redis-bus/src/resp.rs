@@ -4,6 +4,7 @@
 //! bulk strings and integers, simple strings and errors; nothing nested.
 
 use memchr::memchr;
+use protocol::message::MAX_MESSAGE_BYTES;
 
 /// The most items of an array that are looked at; a Pub/Sub message has three.
 const MAX_ITEMS: usize = 4;
@@ -17,6 +18,9 @@ pub(crate) enum Reply<'a> {
     Error(&'a [u8]),
     /// `*n`: bulk strings as they are, null as empty, integers as their digits.
     Array(Items<'a>),
+    /// The start of a message whose payload, so many bytes, is larger than a message may be. The payload
+    /// comes next, and the end of its line.
+    LargeMessage(usize),
 }
 
 /// The items of an array.
@@ -37,7 +41,8 @@ impl<'a> Items<'a> {
 #[error("unexpected answer from Redis")]
 pub(crate) struct Unexpected;
 
-/// The first reply in `buffer` and its length; `None` while it is not complete.
+/// The first reply in `buffer` and its length; `None` while it is not complete. A message that is too large
+/// is told as soon as its length is there.
 pub(crate) fn parse(buffer: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Unexpected> {
     let Some((line, mut at)) = line(buffer, 0)? else {
         return Ok(None);
@@ -53,11 +58,18 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Unexpec
         .filter(|len| *len <= MAX_ITEMS)
         .ok_or(Unexpected)?;
     let mut items: [&[u8]; MAX_ITEMS] = [&[]; MAX_ITEMS];
-    for item in items.iter_mut().take(len) {
+    for place in 0..len {
+        if place == 2
+            && items[0] == b"message"
+            && let Some((bytes, start)) = announced(buffer, at)?
+            && bytes > MAX_MESSAGE_BYTES
+        {
+            return Ok(Some((Reply::LargeMessage(bytes), start)));
+        }
         let Some((found, next)) = parse_item(buffer, at)? else {
             return Ok(None);
         };
-        *item = found;
+        items[place] = found;
         at = next;
     }
     Ok(Some((Reply::Array(Items { items, len }), at)))
@@ -82,6 +94,17 @@ fn parse_item(buffer: &[u8], from: usize) -> Result<Option<(&[u8], usize)>, Unex
             }
         }
         _ => Err(Unexpected),
+    }
+}
+
+/// The length of the bulk string at `from`, and where it starts.
+fn announced(buffer: &[u8], from: usize) -> Result<Option<(usize, usize)>, Unexpected> {
+    let Some((line, start)) = line(buffer, from)? else {
+        return Ok(None);
+    };
+    match line.split_first() {
+        Some((b'$', digits)) => Ok(number(digits)?.map(|bytes| (bytes, start))),
+        _ => Ok(None),
     }
 }
 
@@ -128,6 +151,24 @@ mod tests {
         let two = [MESSAGE, b"+OK\r\n"].concat();
         assert_eq!(parse(&two).unwrap().unwrap().1, MESSAGE.len());
         assert_eq!(items(&two), [&b"message"[..], b"ch", b"a\r\nb!"]);
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_told_once_its_length_is_there() {
+        let start = format!(
+            "*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n${}\r\n",
+            MAX_MESSAGE_BYTES + 1
+        );
+        let whole = Some((Reply::LargeMessage(MAX_MESSAGE_BYTES + 1), start.len()));
+        for end in 0..start.len() {
+            assert_eq!(parse(&start.as_bytes()[..end]), Ok(None), "{end}");
+        }
+        assert_eq!(parse(start.as_bytes()), Ok(whole));
+        let just = start.replace(
+            &(MAX_MESSAGE_BYTES + 1).to_string(),
+            &MAX_MESSAGE_BYTES.to_string(),
+        );
+        assert_eq!(parse(just.as_bytes()), Ok(None));
     }
 
     #[test]

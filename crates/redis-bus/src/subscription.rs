@@ -4,14 +4,18 @@
 //! the socket until the reader asks, so memory stays bounded and Redis's own output buffer, whose limit
 //! is the operator's, takes what does not fit.
 
+mod large_message;
+
 use std::{io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
+use protocol::dead_letter::Excerpt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
 
+use self::large_message::LargeMessage;
 use crate::{
     BusError, Endpoint,
     endpoint::CONNECT_TIMEOUT,
@@ -40,6 +44,8 @@ const KEPT_BUFFER_BYTES: usize = 1 << 20;
 pub enum Heard {
     /// The payload of a message.
     Message(Bytes),
+    /// A payload larger than a message may be: it was read past, and this is kept of it.
+    TooLarge(Excerpt),
     /// The end, after [`Subscription::unsubscribe`].
     Unsubscribed,
 }
@@ -48,6 +54,8 @@ pub enum Heard {
 pub struct Subscription {
     stream: Box<dyn ByteStream>,
     buffer: BytesMut,
+    /// The payload that is being read past.
+    large: Option<LargeMessage>,
     ping: Interval,
     heard: Instant,
     at: String,
@@ -75,6 +83,7 @@ impl Subscription {
         let mut subscription = Self {
             stream,
             buffer: BytesMut::with_capacity(READ_BYTES),
+            large: None,
             ping,
             heard: Instant::now(),
             at: at.to_owned(),
@@ -100,6 +109,8 @@ impl Subscription {
                 let answer = match reply {
                     Reply::Error(text) => Err(refusal(&self.at, text)),
                     Reply::Simple(_) | Reply::Array(_) => Ok(()),
+                    // Nothing is published to a connection that has not subscribed.
+                    Reply::LargeMessage(_) => Err(self.unexpected()),
                 };
                 self.buffer.advance(len);
                 return answer;
@@ -137,12 +148,29 @@ impl Subscription {
     /// # Errors
     /// As [`Subscription::next`].
     pub fn next_buffered(&mut self) -> Result<Option<Heard>, BusError> {
-        while let Some((reply, len)) = self.parse()? {
+        loop {
+            if let Some(mut large) = self.large.take() {
+                if large
+                    .skip(&mut self.buffer)
+                    .map_err(|_| self.unexpected())?
+                {
+                    return Ok(Some(Heard::TooLarge(large.into_excerpt())));
+                }
+                self.large = Some(large);
+                return Ok(None);
+            }
+            let Some((reply, len)) = self.parse()? else {
+                return Ok(None);
+            };
             let heard = match reply {
                 // Of what is sent after subscribing only a PING can be refused: by a Redis that cannot save
                 // (MISCONF), loads its data or runs a long script. The subscription stands, and giving
                 // it up would lose what is published until the next one.
                 Reply::Error(_) | Reply::Simple(_) => None,
+                Reply::LargeMessage(bytes) => {
+                    self.large = Some(LargeMessage::announced(bytes));
+                    None
+                }
                 Reply::Array(items) => match *items.as_slice() {
                     // Copied: a slice would keep the whole read buffer in memory.
                     [b"message", _, payload] => {
@@ -157,7 +185,6 @@ impl Subscription {
                 return Ok(heard);
             }
         }
-        Ok(None)
     }
 
     /// Asks Redis to send no more; what it sent before is still heard, then
@@ -170,8 +197,11 @@ impl Subscription {
     }
 
     fn parse(&self) -> Result<Option<(Reply<'_>, usize)>, BusError> {
-        let wrong = |_| BusError::io(&self.at, io::Error::from(io::ErrorKind::InvalidData));
-        resp::parse(&self.buffer).map_err(wrong)
+        resp::parse(&self.buffer).map_err(|_| self.unexpected())
+    }
+
+    fn unexpected(&self) -> BusError {
+        BusError::io(&self.at, io::ErrorKind::InvalidData.into())
     }
 
     async fn read(&mut self) -> Result<(), BusError> {

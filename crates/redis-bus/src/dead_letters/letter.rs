@@ -54,7 +54,7 @@ impl From<Entry> for StoredLetter {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{DeadLetter, DeadLetterReason};
+    use protocol::{DeadLetter, DeadLetterReason, dead_letter::Excerpt};
 
     use super::*;
 
@@ -89,7 +89,7 @@ mod tests {
         payload.extend(b"no JSON");
         let payload = Bytes::from(payload);
         let error = Message::parse(payload.clone()).unwrap_err();
-        let letter = stored(&DeadLetter::unfit(&payload, &error));
+        let letter = stored(&DeadLetter::unfit(Excerpt::of(&payload), &error));
         let start = letter.field(field::PAYLOAD).unwrap().clone();
         assert!(Message::parse(start).is_ok());
         assert!(letter.message().is_none());
