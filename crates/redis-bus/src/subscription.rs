@@ -19,7 +19,7 @@ use self::large_message::LargeMessage;
 use crate::{
     BusError, Endpoint,
     endpoint::CONNECT_TIMEOUT,
-    resp::{self, Reply},
+    resp::{self, Reply, Unexpected},
     socket::{self, ByteStream},
 };
 
@@ -152,7 +152,7 @@ impl Subscription {
             if let Some(mut large) = self.large.take() {
                 if large
                     .skip(&mut self.buffer)
-                    .map_err(|_| self.unexpected())?
+                    .map_err(|Unexpected| self.unexpected())?
                 {
                     return Ok(Some(Heard::TooLarge(large.into_excerpt())));
                 }
@@ -197,7 +197,7 @@ impl Subscription {
     }
 
     fn parse(&self) -> Result<Option<(Reply<'_>, usize)>, BusError> {
-        resp::parse(&self.buffer).map_err(|_| self.unexpected())
+        resp::parse(&self.buffer).map_err(|Unexpected| self.unexpected())
     }
 
     fn unexpected(&self) -> BusError {
