@@ -38,6 +38,7 @@ mod late_answers;
 mod logs;
 mod network_consumer;
 mod network_redis;
+mod odd_json;
 mod original_contract;
 mod publish_api;
 mod publisher;

@@ -94,7 +94,12 @@ impl From<&MessageError> for DeadLetterReason {
     fn from(error: &MessageError) -> Self {
         match error {
             MessageError::TooLarge { .. } => Self::TooLarge,
-            MessageError::NotJson(_) | MessageError::NotAnObject => Self::NotJson,
+            MessageError::NotUtf8(_)
+            | MessageError::NotJson(_)
+            | MessageError::NoNumber(_)
+            | MessageError::TooDeep
+            | MessageError::LoneSurrogate { .. }
+            | MessageError::NotAnObject => Self::NotJson,
             MessageError::MissingId
             | MessageError::RepeatedId
             | MessageError::IdNotText

@@ -2,14 +2,15 @@
 
 mod head;
 mod properties;
+mod text;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, str::Utf8Error};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use serde::Deserialize;
 
 use self::{
-    head::{Head, Id},
+    head::{Head, Id, read_head},
     properties::Properties,
 };
 
@@ -18,6 +19,12 @@ pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// The longest message id, in bytes of UTF-8.
 pub const MAX_MESSAGE_ID_BYTES: usize = 256;
+
+/// How deep a message may be nested; its own object is the first level. Parsers of consumers go no further.
+pub const MAX_NESTING: usize = 127;
+
+/// What some editors write before a text (U+FEFF in UTF-8). A parser may ignore it (RFC 8259, section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The property every message carries.
 pub const MESSAGE_ID: &str = "message_id";
@@ -72,18 +79,24 @@ pub struct Message {
 }
 
 impl Message {
-    /// Checks that `body` is a message, reading no more of it than that takes.
+    /// Checks that `body` is a message. A byte order mark before it is left out.
     ///
-    /// The whole text is checked, with `serde_json`'s nesting limit of 128, so that what is accepted
-    /// here can be read by any consumer later.
+    /// The whole text is checked, so that what is accepted here can be read by any consumer later. Numbers
+    /// may be of any size: RFC 8259 sets no limit to them, and they are handed on as they stand.
     ///
     /// # Errors
     /// Every variant of [`MessageError`]; the first rule broken decides.
-    pub fn parse(body: Bytes) -> Result<Self, MessageError> {
+    pub fn parse(mut body: Bytes) -> Result<Self, MessageError> {
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(MessageError::TooLarge { bytes: body.len() });
         }
-        let id = match read(&body)? {
+        if body.starts_with(BYTE_ORDER_MARK) {
+            body.advance(BYTE_ORDER_MARK.len());
+        }
+        let json = str::from_utf8(&body).map_err(MessageError::NotUtf8)?;
+        text::check(json)?;
+        let head = read_head(json).map_err(|error| not_json(json, error))?;
+        let id = match head {
             Head::NotAnObject => return Err(MessageError::NotAnObject),
             Head::Object(id) => id,
         };
@@ -147,6 +160,21 @@ fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
     }
 }
 
+/// What is wrong with a text that is no JSON. Python writes three numbers that JSON does not have.
+fn not_json(json: &str, error: serde_json::Error) -> MessageError {
+    let line = json.split('\n').nth(error.line().saturating_sub(1));
+    let found = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
+    let is_no_number = |text: &str| {
+        ["NaN", "Infinity"]
+            .iter()
+            .any(|name| text.starts_with(name))
+    };
+    match found {
+        Some(text) if is_no_number(text) => MessageError::NoNumber(error),
+        _ => MessageError::NotJson(error),
+    }
+}
+
 /// Why bytes are not a message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -157,9 +185,26 @@ pub enum MessageError {
         /// The length that was refused.
         bytes: usize,
     },
-    /// Not JSON, not UTF-8, or nested too deeply.
+    /// Not UTF-8, which JSON is written in.
+    #[error("message is not UTF-8 text: {0}")]
+    NotUtf8(Utf8Error),
+    /// Not JSON.
     #[error("message is not valid JSON: {0}")]
-    NotJson(#[from] serde_json::Error),
+    NotJson(serde_json::Error),
+    /// A number that JSON does not have.
+    #[error("message is not valid JSON, which has no NaN and no Infinity: {0}")]
+    NoNumber(serde_json::Error),
+    /// Nested deeper than [`MAX_NESTING`].
+    #[error("message is nested deeper than {MAX_NESTING} levels")]
+    TooDeep,
+    /// An escape that is half of a pair.
+    #[error("`\\u{unit:04x}` at byte {at} is half of a surrogate pair and stands for no character")]
+    LoneSurrogate {
+        /// Where it stands, in bytes from the start, counted from 1.
+        at: usize,
+        /// The number of the escape.
+        unit: u16,
+    },
     /// JSON, but an array, a string, a number or the like.
     #[error("message is not a JSON object")]
     NotAnObject,

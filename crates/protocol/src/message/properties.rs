@@ -86,13 +86,18 @@ impl<'de> Visitor<'de> for PropertiesVisitor {
 
 /// A string's content, or any other value's JSON text.
 fn text(value: &RawValue) -> serde_json::Result<Cow<'_, str>> {
+    Ok(string(value)?.unwrap_or(Cow::Borrowed(value.get())))
+}
+
+/// A string's content; `None` for any other value.
+pub(super) fn string(value: &RawValue) -> serde_json::Result<Option<Cow<'_, str>>> {
     let json = value.get();
     let quoted = json
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'));
     match quoted {
-        None => Ok(Cow::Borrowed(json)),
-        Some(content) if !content.contains('\\') => Ok(Cow::Borrowed(content)),
-        Some(_) => serde_json::from_str(json).map(Cow::Owned),
+        None => Ok(None),
+        Some(content) if !content.contains('\\') => Ok(Some(Cow::Borrowed(content))),
+        Some(_) => serde_json::from_str(json).map(|text| Some(Cow::Owned(text))),
     }
 }
