@@ -9,7 +9,7 @@ answer() { # status, body
     printf 'HTTP/1.1 %s \r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' "$1" ${#2} "$2"
 }
 process() { # the file with the message
-    id=$(jq -r 'objects.message_id | strings' "$1") || id=
+    id=$(jq -r 'objects.message_id | strings' "$1"); [ $? -lt 126 ] || { answer 500 '{"error":"jq does not run"}'; return; }
     [ -n "$id" ] || { answer 400 '{"error":"no message"}'; return; }
     hash=$(printf %s "$id" | sha256sum) && name=results/${hash%% *}
     if ! work <"$1" >"$1.result"; then answer 500 '{"error":"the work failed"}'

@@ -119,6 +119,27 @@ async fn it_says_whose_fault_it_is(language: Language) -> Result<()> {
     Ok(())
 }
 
+/// A bug in `work`, such as a property that it takes for granted, must not throw messages away.
+async fn a_bug_of_its_own_is_no_fault_of_the_message(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let worker = workshop.start_with_bug("http://127.0.0.1:1")?;
+    wait_until("the worker to listen", PATIENCE, async || {
+        let answer = get_from(&worker.url("/health")).await;
+        Ok(answer.is_ok_and(|answer| answer.status == 200))
+    })
+    .await?;
+    let url = worker.url("/processMessage");
+    let answer = post_to(&url, &json!({ "message_id": "a" })).await?;
+    assert_eq!(answer.status, 500, "{answer:?}");
+    for bad in [&b"no JSON"[..], b"{}", b"[]", b"7", b"null"] {
+        assert_eq!(pass_on(&url, bad.to_vec()).await?.status, 400);
+    }
+    assert_eq!(worker.processed(), Vec::<String>::new());
+    Ok(())
+}
+
 async fn it_registers_when_the_group_is_there_and_again(language: Language) -> Result<()> {
     let Some(workshop) = Workshop::open(language)? else {
         return Ok(());
@@ -152,6 +173,11 @@ macro_rules! in_each {
             #[tokio::test]
             async fn it_says_whose_fault_it_is() -> Result<()> {
                 super::it_says_whose_fault_it_is(Language::$language).await
+            }
+
+            #[tokio::test]
+            async fn a_bug_of_its_own_is_no_fault_of_the_message() -> Result<()> {
+                super::a_bug_of_its_own_is_no_fault_of_the_message(Language::$language).await
             }
 
             #[tokio::test]

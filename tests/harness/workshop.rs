@@ -1,8 +1,12 @@
 //! Where workers in another language work: the examples, run as a reader would run them.
 
-use std::{io::Write, path::PathBuf, process::ExitStatus};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use local_stack::{Language, Service, binaries::workspace};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -53,17 +57,49 @@ impl Workshop {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, group_url: &str) -> Result<Worker> {
-        let port = fixed_port()?.to_string();
-        let script = match self.language {
+        self.run(&workspace().join(self.script()), group_url)
+    }
+
+    /// Starts a worker whose `work` looks for a property that messages do not have.
+    ///
+    /// # Errors
+    /// When it cannot be started, or `work` is not as it was.
+    pub fn start_with_bug(&self, group_url: &str) -> Result<Worker> {
+        let (right, wrong) = match self.language {
+            Language::Python | Language::Flask => (
+                r#"return message["message_id"]"#,
+                r#"return message["missing"]"#,
+            ),
+            Language::Node => ("=> message.message_id", "=> message.missing"),
+            Language::Shell => ("jq -r '.message_id |", "jq -r '.missing |"),
+        };
+        let text = std::fs::read_to_string(workspace().join(self.script()))?;
+        ensure!(
+            text.contains(right),
+            "`{right}` is not in {}",
+            self.script()
+        );
+        let file = Path::new(self.script()).file_name().context("a name")?;
+        let script = self.directory.path().join(file);
+        std::fs::write(&script, text.replace(right, wrong))?;
+        self.run(&script, group_url)
+    }
+
+    fn script(&self) -> &'static str {
+        match self.language {
             Language::Python => "examples/python/worker.py",
             Language::Flask => "examples/flask/worker.py",
             Language::Node => "examples/node/worker.mjs",
             Language::Shell => "examples/shell/worker.sh",
-        };
+        }
+    }
+
+    fn run(&self, script: &Path, group_url: &str) -> Result<Worker> {
+        let port = fixed_port()?.to_string();
         let mut command = self.command(script);
         command.env("PORT", &port).env("GROUP", group_url);
         Ok(Worker {
-            process: Service::spawn_other(script.as_ref(), command)?,
+            process: Service::spawn_other(script, command)?,
             id: format!("127.0.0.1:{port}"),
         })
     }
@@ -88,7 +124,7 @@ impl Workshop {
             Language::Node => "examples/node/publish.mjs",
             Language::Shell => "examples/shell/publish.sh",
         };
-        let mut command = self.command(script);
+        let mut command = self.command(&workspace().join(script));
         command.args([url, &count.to_string()]);
         let mut process = Service::spawn_other(script.as_ref(), command)?;
         let status = process.wait_exit(PATIENCE).await?;
@@ -120,9 +156,9 @@ impl Workshop {
         Ok(())
     }
 
-    fn command(&self, script: &str) -> Command {
+    fn command(&self, script: &Path) -> Command {
         let mut command = Command::new(&self.interpreter);
-        command.arg(workspace().join(script));
+        command.arg(script);
         command.current_dir(self.directory.path());
         command
     }
