@@ -2,7 +2,7 @@
 
 mod verdict;
 
-use std::{error::Error, io, time::Duration};
+use std::{io, time::Duration};
 
 use hyper::header::{HeaderValue, InvalidHeaderValue};
 use protocol::{
@@ -17,6 +17,7 @@ pub(crate) use self::verdict::Outcomes;
 use crate::{
     delivery::Outcome,
     lane::{Answer, Lane, LaneError, Parcel},
+    own_fault::{OwnFaults, io_causes},
 };
 
 /// The most bytes of a health check's answer that are read.
@@ -37,6 +38,8 @@ pub(crate) enum Health {
     Gone,
     /// It does not answer, or says that it is not well.
     Down(String),
+    /// The check tells nothing of the consumer: it could not be asked, by a fault on this side.
+    Unknown(String),
 }
 
 /// Where a consumer takes messages.
@@ -60,6 +63,7 @@ impl Target {
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerClient {
     http: Client,
+    own_faults: OwnFaults,
     attempt_timeout: Duration,
 }
 
@@ -68,6 +72,7 @@ impl ConsumerClient {
     pub(crate) fn new(attempt_timeout: Duration) -> reqwest::Result<Self> {
         Ok(Self {
             http: http_client::client(HEALTH_TIMEOUT)?,
+            own_faults: OwnFaults::new(),
             attempt_timeout,
         })
     }
@@ -80,7 +85,7 @@ impl ConsumerClient {
         idle: Option<Lane>,
         parcel: Parcel,
     ) -> (Outcomes, Option<Lane>) {
-        let messages = parcel.messages;
+        let (messages, consumer) = (parcel.messages, target.consumer.clone());
         let outcome = match timeout(self.attempt_timeout, exchange(target, idle, parcel)).await {
             Ok(Ok((answer, lane))) => {
                 let outcomes = match messages {
@@ -89,7 +94,12 @@ impl ConsumerClient {
                 };
                 return (outcomes, Some(lane));
             }
-            Ok(Err(error @ LaneError::Connect(_))) => Outcome::Unreachable(chain(&error)),
+            Ok(Err(error @ LaneError::Connect(_))) => {
+                match self.own_faults.notice(&consumer, &error) {
+                    Some(error) => Outcome::OwnFault(error),
+                    None => Outcome::Unreachable(chain(&error)),
+                }
+            }
             Ok(Err(error)) => Outcome::Failed(chain(&error)),
             Err(_) => Outcome::TimedOut,
         };
@@ -104,7 +114,10 @@ impl ConsumerClient {
             },
             Ok(answer) => Health::Down(format!("it answered {}", answer.status())),
             Err(error) if is_refused(&error) => Health::Gone,
-            Err(error) => Health::Down(chain(&error)),
+            Err(error) => match self.own_faults.notice(id, &error) {
+                Some(error) => Health::Unknown(error),
+                None => Health::Down(chain(&error)),
+            },
         }
     }
 }
@@ -142,14 +155,5 @@ async fn exchange(
 
 /// Whether the other machine said that nothing listens at the address.
 fn is_refused(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = next {
-        if let Some(io) = cause.downcast_ref::<io::Error>()
-            && io.kind() == io::ErrorKind::ConnectionRefused
-        {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
+    io_causes(error).any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }

@@ -172,13 +172,13 @@ impl ConsumerGroup {
             .collect();
         let out = fitness
             .iter()
-            .filter(|fitness| **fitness != Fitness::Active)
+            .filter(|fitness| matches!(fitness, Fitness::Ejected | Fitness::Closed))
             .count();
         let ignore_ejection = out * 2 > members.len();
         let may_be_picked = |fitness: &Fitness| match fitness {
             Fitness::Active => true,
             Fitness::Ejected => ignore_ejection,
-            Fitness::Closed => false,
+            Fitness::Closed | Fitness::Waiting => false,
         };
         let picked = members
             .iter()
@@ -192,7 +192,7 @@ impl ConsumerGroup {
         let members = self.members();
         let member = |member: &Member| {
             let state = match member.standing.fitness() {
-                Fitness::Active => ConsumerState::Active,
+                Fitness::Active | Fitness::Waiting => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
             };
             ConsumerStatus::new(&member.id, state, &member.flow, &member.record)

@@ -25,6 +25,8 @@ pub(crate) enum Outcome {
     TimedOut,
     /// The consumer could not be connected to.
     Unreachable(String),
+    /// This side could not connect, such as for want of a file descriptor; the consumer is not to blame.
+    OwnFault(String),
 }
 
 impl Outcome {
@@ -33,7 +35,10 @@ impl Outcome {
         match self {
             Self::Delivered => "delivered".to_owned(),
             Self::Duplicate => "processed before".to_owned(),
-            Self::Rejected(error) | Self::Failed(error) | Self::Unreachable(error) => error.clone(),
+            Self::Rejected(error)
+            | Self::Failed(error)
+            | Self::Unreachable(error)
+            | Self::OwnFault(error) => error.clone(),
             Self::Busy(_) => "the consumer was busy".to_owned(),
             Self::TimedOut => "the consumer did not answer in time".to_owned(),
         }
@@ -88,6 +93,9 @@ impl Held {
     /// Notes that the attempt was none: the consumer did not look at the message.
     pub(crate) fn undo_attempt(&mut self) {
         self.attempts = self.attempts.saturating_sub(1);
+        if self.attempts == 0 {
+            self.first_attempt = None;
+        }
     }
 
     /// Notes that the attempt failed.
@@ -96,6 +104,9 @@ impl Held {
         self.last_error = outcome.describe();
         if matches!(outcome, Outcome::Unreachable(_) | Outcome::Busy(_)) {
             self.fruitless = self.fruitless.saturating_add(1);
+        }
+        if matches!(outcome, Outcome::OwnFault(_)) {
+            self.undo_attempt();
         }
     }
 

@@ -122,7 +122,7 @@ impl Dispatcher {
             Outcome::Rejected(_) => {
                 return self.pending.give_up(delivery, DeadLetterReason::Rejected);
             }
-            Outcome::Unreachable(_) => true,
+            Outcome::Unreachable(_) | Outcome::OwnFault(_) => true,
             Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut => false,
         };
         if let Some(reason) = self.policy.gives_up(&delivery.held) {

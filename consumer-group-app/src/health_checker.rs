@@ -156,6 +156,7 @@ impl HealthChecker {
                 self.group.learn(&id, max_batch);
                 return Ok(());
             }
+            Health::Unknown(_) => return Ok(()),
             Health::Gone => "nothing listens there".to_owned(),
             Health::Down(cause) => {
                 self.missed.insert(id.clone(), Instant::now());
@@ -174,7 +175,7 @@ impl HealthChecker {
         let missed: Vec<_> = self.missed.keys().cloned().collect();
         for id in missed {
             match self.client.health(&id).await {
-                Health::Down(_) => {}
+                Health::Down(_) | Health::Unknown(_) => {}
                 Health::Gone => {
                     self.missed.remove(&id);
                 }
@@ -225,7 +226,7 @@ async fn check(client: ConsumerClient, id: ConsumerId) -> (ConsumerId, Health) {
     for _ in 1..CHECKS {
         match health {
             Health::Up { .. } | Health::Gone => break,
-            Health::Down(_) => sleep(CHECK_AGAIN).await,
+            Health::Down(_) | Health::Unknown(_) => sleep(CHECK_AGAIN).await,
         }
         health = client.health(&id).await;
     }

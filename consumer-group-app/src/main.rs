@@ -24,6 +24,7 @@ mod listener;
 mod meters;
 mod mirror;
 mod outbox;
+mod own_fault;
 mod queue;
 mod reader;
 mod record;

@@ -65,8 +65,9 @@ impl Outcomes {
         self.unreachable += other.unreachable;
     }
 
-    fn of(&mut self, outcome: &Outcome) -> &mut u64 {
-        match outcome {
+    /// Where an outcome is counted, if it says something of the consumer.
+    fn of(&mut self, outcome: &Outcome) -> Option<&mut u64> {
+        let count = match outcome {
             Outcome::Delivered => &mut self.delivered,
             Outcome::Duplicate => &mut self.duplicate,
             Outcome::Rejected(_) => &mut self.rejected,
@@ -74,7 +75,9 @@ impl Outcomes {
             Outcome::Failed(_) => &mut self.failed,
             Outcome::TimedOut => &mut self.timed_out,
             Outcome::Unreachable(_) => &mut self.unreachable,
-        }
+            Outcome::OwnFault(_) => return None,
+        };
+        Some(count)
     }
 }
 
@@ -116,7 +119,10 @@ impl Record {
     /// So many messages were given to the consumer in attempts that came to this.
     pub(crate) fn note(&self, outcome: &Outcome, messages: u64) {
         let mut state = self.state();
-        *state.outcomes.of(outcome) += messages;
+        let Some(count) = state.outcomes.of(outcome) else {
+            return;
+        };
+        *count += messages;
         if !matches!(outcome, Outcome::Delivered | Outcome::Duplicate) {
             state.last_error = Some((SystemTime::now(), outcome.describe()));
         }

@@ -18,6 +18,9 @@ const FIRST_EJECTION: Duration = Duration::from_secs(1);
 /// How long an ejection lasts at the most, and the most that a busy consumer may ask for.
 const LONGEST_EJECTION: Duration = Duration::from_secs(60);
 
+/// How long nothing new goes to a consumer that this side could not connect to.
+const OWN_FAULT_WAIT: Duration = Duration::from_millis(200);
+
 /// Whether a consumer may be picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fitness {
@@ -27,6 +30,8 @@ pub(crate) enum Fitness {
     Ejected,
     /// It could not be connected to, or said that it is busy: picking it would be no use.
     Closed,
+    /// This side could not connect to it. That is not held against it.
+    Waiting,
 }
 
 /// The standing of one consumer, shared by those who pick it and those who deliver to it.
@@ -83,11 +88,24 @@ impl Standing {
                 state.failures_in_a_row >= FAILURES_TO_EJECT && state.eject(Fitness::Ejected)
             }
             Outcome::Unreachable(_) => state.eject(Fitness::Closed),
+            Outcome::OwnFault(_) => {
+                state.wait();
+                false
+            }
         }
     }
 }
 
 impl State {
+    /// Waits a little, unless it is out for longer.
+    fn wait(&mut self) {
+        let until = Instant::now() + OWN_FAULT_WAIT;
+        if self.out.is_none_or(|out| out.until < until) {
+            let fitness = Fitness::Waiting;
+            self.out = Some(Out { until, fitness });
+        }
+    }
+
     /// Ejects, unless it is out already: attempts begun before the ejection do not lengthen it.
     fn eject(&mut self, fitness: Fitness) -> bool {
         let now = Instant::now();
@@ -160,6 +178,20 @@ mod tests {
         standing.note(&refused());
         advance(FIRST_EJECTION).await;
         assert_eq!(standing.fitness(), Fitness::Active);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_this_side_is_waited_for_and_not_held_against_the_consumer() {
+        let standing = Standing::default();
+        for _ in 0..100 {
+            assert!(!standing.note(&Outcome::OwnFault("no file descriptor".to_owned())));
+            assert_eq!(standing.fitness(), Fitness::Waiting);
+        }
+        advance(OWN_FAULT_WAIT).await;
+        assert_eq!(standing.fitness(), Fitness::Active);
+        standing.note(&refused());
+        standing.note(&Outcome::OwnFault("no file descriptor".to_owned()));
+        assert_eq!(standing.fitness(), Fitness::Closed);
     }
 
     #[tokio::test(start_paused = true)]

@@ -40,6 +40,7 @@ mod network_consumer;
 mod network_redis;
 mod odd_json;
 mod original_contract;
+mod own_faults;
 mod publish_api;
 mod publisher;
 mod readiness;

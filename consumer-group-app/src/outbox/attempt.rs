@@ -22,6 +22,19 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// Whether the consumer was connected to.
+    pub(super) fn reached_it(&self) -> bool {
+        !matches!(
+            self.outcomes,
+            Outcomes::All(Outcome::Unreachable(_) | Outcome::OwnFault(_))
+        )
+    }
+
+    /// Whether this side could not connect.
+    pub(super) fn is_own_fault(&self) -> bool {
+        matches!(self.outcomes, Outcomes::All(Outcome::OwnFault(_)))
+    }
+
     /// Whether the consumer did its part: it took no message for too much, and not all of them failed.
     pub(super) fn went_well(&self) -> bool {
         match &self.outcomes {
@@ -38,9 +51,11 @@ impl Attempt {
 fn is_well(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Delivered | Outcome::Duplicate | Outcome::Rejected(_) => true,
-        Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut | Outcome::Unreachable(_) => {
-            false
-        }
+        Outcome::Busy(_)
+        | Outcome::Failed(_)
+        | Outcome::TimedOut
+        | Outcome::Unreachable(_)
+        | Outcome::OwnFault(_) => false,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 impl Outbox {
     pub(super) async fn settle(&mut self, attempt: Attempt) {
         self.adapt(&attempt);
-        if !matches!(attempt.outcomes, Outcomes::All(Outcome::Unreachable(_))) {
+        if attempt.reached_it() {
             self.record.answered(attempt.took);
             let seconds = attempt.took.as_secs_f64();
             self.shared.request_seconds.observe(seconds);
@@ -64,7 +64,7 @@ impl Outbox {
     /// Learns from how an attempt went how much to give the consumer.
     fn adapt(&mut self, attempt: &Attempt) {
         if !attempt.went_well() {
-            self.was_away |= attempt.lane.is_none();
+            self.was_away |= attempt.lane.is_none() && !attempt.is_own_fault();
             return self.limit.failed();
         }
         if std::mem::take(&mut self.was_away) {

@@ -73,6 +73,7 @@ fn note(span: &mut Span, outcome: &Outcome) {
         Outcome::Failed(_) => "failed",
         Outcome::TimedOut => "timed_out",
         Outcome::Unreachable(_) => "unreachable",
+        Outcome::OwnFault(_) => "own_fault",
     };
     span.note("outcome", name.to_owned());
     if !matches!(outcome, Outcome::Delivered | Outcome::Duplicate) {
