@@ -1,5 +1,6 @@
 //! What the group says to a consumer over HTTP.
 
+mod said;
 mod verdict;
 
 use std::{io, time::Duration};
@@ -11,7 +12,7 @@ use protocol::{
 };
 use reqwest::{Client, Response};
 use service_kit::{http_client, telemetry::chain};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::verdict::Outcomes;
 use crate::{
@@ -86,22 +87,21 @@ impl ConsumerClient {
         parcel: Parcel,
     ) -> (Outcomes, Option<Lane>) {
         let (messages, consumer) = (parcel.messages, target.consumer.clone());
-        let outcome = match timeout(self.attempt_timeout, exchange(target, idle, parcel)).await {
-            Ok(Ok((answer, lane))) => {
+        let deadline = Instant::now() + self.attempt_timeout;
+        let outcome = match exchange(target, idle, parcel, deadline).await {
+            Ok((answer, lane)) => {
                 let outcomes = match messages {
                     1 => Outcomes::All(verdict::of_message(&answer)),
                     _ => verdict::of_batch(&answer, messages),
                 };
-                return (outcomes, Some(lane));
+                return (outcomes, lane);
             }
-            Ok(Err(error @ LaneError::Connect(_))) => {
-                match self.own_faults.notice(&consumer, &error) {
-                    Some(error) => Outcome::OwnFault(error),
-                    None => Outcome::Unreachable(chain(&error)),
-                }
-            }
-            Ok(Err(error)) => Outcome::Failed(chain(&error)),
-            Err(_) => Outcome::TimedOut,
+            Err(error @ LaneError::Connect(_)) => match self.own_faults.notice(&consumer, &error) {
+                Some(error) => Outcome::OwnFault(error),
+                None => Outcome::Unreachable(chain(&error)),
+            },
+            Err(LaneError::Late) => Outcome::TimedOut,
+            Err(error) => Outcome::Failed(chain(&error)),
         };
         (Outcomes::All(outcome), None)
     }
@@ -139,18 +139,29 @@ async fn exchange(
     target: Target,
     idle: Option<Lane>,
     parcel: Parcel,
-) -> Result<(Answer, Lane), LaneError> {
+    deadline: Instant,
+) -> Result<(Answer, Option<Lane>), LaneError> {
     if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
-        match lane.send(target.host.clone(), parcel.clone()).await {
-            Ok(answer) => return Ok((answer, lane)),
+        match lane
+            .send(target.host.clone(), parcel.clone(), deadline)
+            .await
+        {
+            Ok(answer) => return Ok(with_lane(answer, lane)),
             // The consumer closed it while it was idle; it has not seen the messages.
             Err(LaneError::Unsent) => {}
             Err(error) => return Err(error),
         }
     }
-    let mut lane = Lane::open(&target.consumer).await?;
-    let answer = lane.send(target.host, parcel).await?;
-    Ok((answer, lane))
+    let opening = timeout_at(deadline, Lane::open(&target.consumer)).await;
+    let mut lane = opening.unwrap_or(Err(LaneError::Late))?;
+    let answer = lane.send(target.host, parcel, deadline).await?;
+    Ok(with_lane(answer, lane))
+}
+
+/// The lane of an answer, if it can be used again.
+fn with_lane(answer: Answer, lane: Lane) -> (Answer, Option<Lane>) {
+    let is_whole = answer.lost.is_none();
+    (answer, is_whole.then_some(lane))
 }
 
 /// Whether the other machine said that nothing listens at the address.

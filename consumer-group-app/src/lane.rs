@@ -4,22 +4,24 @@
 //! often threads, four times. Here an outbox holds its idle lanes itself, and the attempt under way on a
 //! lane polls it: a message stays within the task of its outbox.
 
+mod metered;
+
 use std::{
     fmt,
     future::poll_fn,
     io,
     pin::{Pin, pin},
     task::Poll,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::{
-    Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, Connection, SendRequest},
-    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
 use protocol::{
@@ -27,20 +29,26 @@ use protocol::{
     http::{PROCESS_MESSAGE, PROCESS_MESSAGES},
     trace::{TRACEPARENT, TRACESTATE},
 };
-use service_kit::http_client::POOL_IDLE_TIMEOUT;
+use service_kit::{http_client::POOL_IDLE_TIMEOUT, telemetry::chain};
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
+
+use self::metered::{Meter, Metered};
+use crate::retry_after;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How much of an answer to one message is read, in bytes; a longer one is an error…
+/// How much of an answer to one message is read, in bytes; of a longer one the start has to do…
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// …and how much more for each further message.
-const MAX_RESULT_BYTES: usize = 1024;
+const MAX_RESULT_BYTES: usize = 4096;
+
+/// How much may come beside that, in bytes: the head, and the answers 1xx before it, which may be many.
+const MAX_HEAD_BYTES: usize = 512 * 1024;
 
 /// What a request carries.
 #[derive(Debug, Clone)]
@@ -58,7 +66,23 @@ pub(crate) struct Parcel {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Bytes,
+    /// As much of it as could be read.
+    pub(crate) body: Vec<u8>,
+    /// What is missing.
+    pub(crate) lost: Option<Lost>,
+}
+
+/// What could not be read of an answer whose status is known. The lane is of no more use then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// All but the status, such as with a head that is too large.
+    Head,
+    /// The end of a body that is longer than anybody needs.
+    Excess,
+    /// The end: the connection broke.
+    Broken(String),
+    /// The end: it did not come in time.
+    Late,
 }
 
 /// Why there is no answer.
@@ -73,15 +97,19 @@ pub(crate) enum LaneError {
     /// The connection failed after that. The consumer may have processed the message.
     #[error("the connection to the consumer failed")]
     Broken(#[source] hyper::Error),
-    /// The answer broke off, or is too long.
-    #[error("cannot read the consumer's answer: {0}")]
-    Answer(String),
+    /// It ended without an error.
+    #[error("the connection to the consumer ended before its answer")]
+    Ended,
+    /// There was no answer in time. The consumer may have processed the message.
+    #[error("the consumer did not answer in time")]
+    Late,
 }
 
 /// A connection that carries one request at a time.
 pub(crate) struct Lane {
     sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    connection: Connection<TokioIo<Metered>, Full<Bytes>>,
+    meter: Meter,
     last_used: Instant,
 }
 
@@ -94,11 +122,14 @@ impl Lane {
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(LaneError::Connect)?;
         stream.set_nodelay(true).map_err(LaneError::Connect)?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let meter = Meter::default();
+        let metered = Metered::new(stream, meter.clone());
+        let handshake = http1::handshake(TokioIo::new(metered)).await;
         let (sender, connection) = handshake.map_err(LaneError::Broken)?;
         Ok(Self {
             sender,
             connection,
+            meter,
             last_used: Instant::now(),
         })
     }
@@ -108,32 +139,37 @@ impl Lane {
         self.last_used.elapsed() > POOL_IDLE_TIMEOUT
     }
 
-    /// Sends messages and reads the whole answer. After an error the lane is of no more use.
+    /// Sends messages and reads the answer. After an error the lane is of no more use.
     pub(crate) async fn send(
         &mut self,
         host: HeaderValue,
         parcel: Parcel,
+        deadline: Instant,
     ) -> Result<Answer, LaneError> {
         let Self {
             sender,
             connection,
+            meter,
             last_used,
         } = self;
-        let max_answer_bytes = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * (parcel.messages - 1);
+        let most = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * (parcel.messages - 1);
+        meter.begin(MAX_HEAD_BYTES + most);
         // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
         let ready = drive(connection, sender.ready()).await;
         if ready.is_none_or(|ready| ready.is_err()) {
             return Err(LaneError::Unsent);
         }
         let exchange = async {
-            match sender.send_request(request(host, parcel)).await {
-                Ok(response) => read(response, max_answer_bytes).await,
-                Err(error) if error.is_canceled() => Err(LaneError::Unsent),
-                Err(error) => Err(LaneError::Broken(error)),
+            let sending = sender.send_request(request(host, parcel));
+            match timeout_at(deadline, sending).await {
+                Ok(Ok(response)) => Ok(read(response, most, meter, deadline).await),
+                Ok(Err(error)) => without_head(error, meter),
+                Err(_) => Err(LaneError::Late),
             }
         };
-        let ended = || LaneError::Answer("the connection ended".to_owned());
-        let answer = drive(connection, exchange).await.ok_or_else(ended)??;
+        let answer = drive(connection, exchange)
+            .await
+            .ok_or(LaneError::Ended)??;
         *last_used = Instant::now();
         Ok(answer)
     }
@@ -174,7 +210,7 @@ fn request(host: HeaderValue, parcel: Parcel) -> Request<Full<Bytes>> {
 
 /// Polls the connection beside what waits for it; `None` when it ends and what waits does not.
 async fn drive<T>(
-    connection: &mut Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    connection: &mut Connection<TokioIo<Metered>, Full<Bytes>>,
     exchange: impl Future<Output = T>,
 ) -> Option<T> {
     let mut exchange = pin!(exchange);
@@ -193,28 +229,63 @@ async fn drive<T>(
     .await
 }
 
-/// Reads to the end, so that an answer that breaks off is noticed and the lane can be used again.
-async fn read(response: Response<Incoming>, max_bytes: usize) -> Result<Answer, LaneError> {
-    let status = response.status();
-    let retry_after = retry_after(&response);
-    match Limited::new(response.into_body(), max_bytes)
-        .collect()
-        .await
-    {
-        Ok(body) => Ok(Answer {
+/// What is known when the head of an answer cannot be read. The consumer may have done the work all the same,
+/// so its status counts when there is one.
+fn without_head(error: hyper::Error, meter: &Meter) -> Result<Answer, LaneError> {
+    if error.is_canceled() {
+        return Err(LaneError::Unsent);
+    }
+    match meter.status() {
+        Some(status) if error.is_parse() => Ok(Answer {
             status,
-            retry_after,
-            body: body.to_bytes(),
+            retry_after: None,
+            body: Vec::new(),
+            lost: Some(Lost::Head),
         }),
-        Err(error) if error.is::<LengthLimitError>() => Err(LaneError::Answer(format!(
-            "it is longer than {max_bytes} bytes"
-        ))),
-        Err(error) => Err(LaneError::Answer(error.to_string())),
+        _ => Err(LaneError::Broken(error)),
     }
 }
 
-/// `Retry-After` in seconds; its other form, a date, is not worth a parser here (RFC 9110, 10.2.3).
-fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    value.parse().ok().map(Duration::from_secs)
+/// Reads to the end, so that an answer that breaks off is noticed and the lane can be used again, but no
+/// more than `most` bytes.
+async fn read(
+    response: Response<Incoming>,
+    most: usize,
+    meter: &Meter,
+    deadline: Instant,
+) -> Answer {
+    let (head, mut incoming) = response.into_parts();
+    let mut body = Vec::new();
+    let reading = async {
+        while let Some(frame) = incoming.frame().await {
+            match frame {
+                Ok(frame) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    let room = most - body.len();
+                    body.extend_from_slice(data.get(..room).unwrap_or(&data));
+                    if data.len() > room {
+                        return Some(Lost::Excess);
+                    }
+                }
+                Err(_) if meter.is_used_up() => return Some(Lost::Excess),
+                Err(error) => return Some(Lost::Broken(chain(&error))),
+            }
+        }
+        None
+    };
+    let lost = timeout_at(deadline, reading).await;
+    Answer {
+        status: head.status,
+        retry_after: retry_after(&head.headers),
+        body,
+        lost: lost.unwrap_or(Some(Lost::Late)),
+    }
+}
+
+/// `Retry-After`; a date is meant by the clock of who sent it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let now = date.unwrap_or_else(SystemTime::now);
+    retry_after::parse(text(RETRY_AFTER)?, now)
 }

@@ -29,6 +29,7 @@ mod queue;
 mod reader;
 mod record;
 mod retry;
+mod retry_after;
 mod sampler;
 mod selection;
 mod server_checker;

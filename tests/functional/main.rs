@@ -24,6 +24,7 @@ mod commit;
 mod commit_refused;
 mod commit_windows;
 
+mod answers;
 mod api_docs;
 mod bad_input;
 mod batches;

@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -54,6 +55,12 @@ pub enum Reply {
     HalfAnAnswer,
     /// Bytes that are not HTTP, then the end of the connection.
     Garbage,
+    /// These bytes, then the end of the connection.
+    Raw(String),
+    /// These bytes, again and again.
+    Endless(String),
+    /// Another reply, after so long.
+    Late(Duration, Box<Self>),
 }
 
 impl Reply {
@@ -161,9 +168,13 @@ async fn serve(listener: TcpListener, seen: Arc<Mutex<Seen>>, replies: Arc<Repli
 async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read_request(&mut stream).await? {
-        let reply = replies(&request);
+        let mut reply = replies(&request);
         let body = request.body.clone();
         lock(seen).requests.push(request);
+        if let Reply::Late(after, late) = reply {
+            tokio::time::sleep(after).await;
+            reply = *late;
+        }
         match reply {
             Reply::Answer(status, headers, body) => {
                 let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
@@ -182,7 +193,14 @@ async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> i
                 pass_on(&url, body).await.map_err(io::Error::other)?;
                 return stream.shutdown().await;
             }
-            Reply::Silence => std::future::pending().await,
+            Reply::Silence | Reply::Late(..) => std::future::pending().await,
+            Reply::Raw(bytes) => {
+                stream.write_all(bytes.as_bytes()).await?;
+                return stream.shutdown().await;
+            }
+            Reply::Endless(bytes) => loop {
+                stream.write_all(bytes.as_bytes()).await?;
+            },
             Reply::HalfAnAnswer => {
                 let half =
                     b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"message\": \"Message with";

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
-use protocol::http::{BatchAnswer, MessageResult, ProcessingResult};
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::{delivery::Outcome, lane::Answer};
+use super::said::{Said, SaidOfOne};
+use crate::{
+    delivery::Outcome,
+    lane::{Answer, Lost},
+    retry_after,
+};
 
 /// How much of an error answer goes into `last_error`, in bytes.
 const SHOWN_ANSWER_BYTES: usize = 200;
@@ -25,56 +29,73 @@ pub(crate) enum Outcomes {
     NoBatches(StatusCode),
 }
 
-/// What the answer to one message says.
+/// What the answer to one message says. Its status decides; only a success must be whole, because a server
+/// may send its head before the work is done.
 pub(super) fn of_message(answer: &Answer) -> Outcome {
-    let result = || {
-        #[derive(Deserialize)]
-        struct Said {
-            result: ProcessingResult,
+    if answer.status.is_success() {
+        match &answer.lost {
+            Some(Lost::Broken(error)) => {
+                return Outcome::Failed(format!("the consumer's answer broke off: {error}"));
+            }
+            Some(Lost::Late) => return Outcome::TimedOut,
+            Some(Lost::Head | Lost::Excess) | None => {}
         }
-        // Any other answer is its own.
-        let said: Said = serde_json::from_slice(&answer.body).ok()?;
-        Some(said.result)
-    };
-    outcome(answer.status, answer.retry_after, result, || {
-        shown(&answer.body)
-    })
+    }
+    let is_duplicate = || Said::read(&answer.body).is_duplicate;
+    let said = || shown(&answer.body);
+    outcome(answer.status, answer.retry_after, is_duplicate, said)
 }
 
 /// What the answer to `count` messages says. A status of the whole that would be a message's fault says
-/// nothing of any single one.
+/// nothing of any single one, and neither does one without a readable head.
 pub(super) fn of_batch(answer: &Answer, count: usize) -> Outcomes {
     if answer.status.is_success() {
-        return match serde_json::from_slice(&answer.body) {
-            Ok(BatchAnswer::AllProcessed { processed }) if processed == count => {
-                Outcomes::All(Outcome::Delivered)
-            }
-            Ok(BatchAnswer::Each { results }) if results.len() == count => {
-                Outcomes::Each(results.iter().map(of_result).collect())
-            }
-            _ => Outcomes::All(Outcome::Failed(format!(
-                "the consumer did not say what became of each of {count} messages: {}",
-                shown(&answer.body)
-            ))),
+        return match answer.lost {
+            Some(Lost::Head) => Outcomes::NoBatches(answer.status),
+            Some(Lost::Excess | Lost::Broken(_) | Lost::Late) | None => of_each(answer, count),
         };
     }
-    match of_message(answer) {
-        Outcome::Rejected(_) => Outcomes::NoBatches(answer.status),
-        outcome => Outcomes::All(outcome),
+    match answer.status.as_u16() {
+        400 | 404 | 405 | 413 | 415 | 422 | 501 => Outcomes::NoBatches(answer.status),
+        _ => Outcomes::All(of_message(answer)),
     }
 }
 
-fn of_result(result: &MessageResult) -> Outcome {
-    let Ok(status) = StatusCode::from_u16(result.status) else {
-        let status = result.status;
-        return Outcome::Failed(format!("the consumer gave a message the status {status}"));
+/// What a success says of each message. What is known of some counts, however the answer ends.
+fn of_each(answer: &Answer, count: usize) -> Outcomes {
+    let said = Said::read(&answer.body);
+    if said.processed == Some(count) {
+        return Outcomes::All(Outcome::Delivered);
+    }
+    let unknown = || match answer.lost {
+        Some(Lost::Late) => Outcome::TimedOut,
+        Some(Lost::Head | Lost::Excess | Lost::Broken(_)) | None => Outcome::Failed(format!(
+            "the consumer did not say what became of each of {count} messages: {}",
+            shown(&answer.body)
+        )),
     };
-    let retry_after = result.retry_after.map(Duration::from_secs);
+    let known = said.results.len();
+    // With a wrong number of them none can be told whose it is.
+    if known == 0 || known > count || (said.is_whole && known < count) {
+        return Outcomes::All(unknown());
+    }
+    let mut outcomes: Vec<_> = said.results.into_iter().map(of_result).collect();
+    outcomes.resize_with(count, unknown);
+    Outcomes::Each(outcomes)
+}
+
+fn of_result(result: &RawValue) -> Outcome {
+    let said = serde_json::from_str::<SaidOfOne>(result.get());
+    let Some((status, said)) = said.ok().and_then(|said| Some((said.status()?, said))) else {
+        let result = shown(result.get().as_bytes());
+        return Outcome::Failed(format!("the consumer gave a message no status: {result}"));
+    };
+    let wait = retry_after::of_json(&said.retry_after);
     outcome(
         status,
-        retry_after,
-        || result.result,
-        || shown(result.error.as_deref().unwrap_or_default().as_bytes()),
+        wait,
+        || said.is_duplicate(),
+        || shown(said.error().as_bytes()),
     )
 }
 
@@ -82,15 +103,13 @@ fn of_result(result: &MessageResult) -> Outcome {
 fn outcome(
     status: StatusCode,
     retry_after: Option<Duration>,
-    result: impl FnOnce() -> Option<ProcessingResult>,
+    is_duplicate: impl FnOnce() -> bool,
     said: impl FnOnce() -> String,
 ) -> Outcome {
     let describe = || format!("the consumer answered {status}: {}", said());
     match status.as_u16() {
-        200..=299 => match result() {
-            Some(ProcessingResult::Duplicate) => Outcome::Duplicate,
-            None => Outcome::Delivered,
-        },
+        200..=299 if is_duplicate() => Outcome::Duplicate,
+        200..=299 => Outcome::Delivered,
         400 | 404 | 405 | 413 | 415 | 422 => Outcome::Rejected(describe()),
         429 | 503 => Outcome::Busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
         // So a consumer says that neither it nor the message is at fault, such as when Redis, where
@@ -106,15 +125,21 @@ fn shown(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn answer(status: u16, body: &[u8]) -> Answer {
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
-            body: Bytes::copy_from_slice(body),
+            body: body.to_vec(),
+            lost: None,
+        }
+    }
+
+    fn cut(lost: Lost, body: &str) -> Answer {
+        Answer {
+            lost: Some(lost),
+            ..answer(200, body.as_bytes())
         }
     }
 
@@ -210,6 +235,49 @@ mod tests {
             panic!("not each");
         };
         assert!(matches!(outcomes[1], Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn a_success_that_is_too_long_or_whose_head_cannot_be_read_is_one() {
+        let long = cut(Lost::Excess, r#"{"result":"duplicate","x":"xxxxx"#);
+        assert_eq!(of_message(&long), Outcome::Duplicate);
+        assert_eq!(of_message(&cut(Lost::Excess, "xxxxx")), Outcome::Delivered);
+        assert_eq!(of_message(&cut(Lost::Head, "")), Outcome::Delivered);
+        let batch = of_batch(&cut(Lost::Head, ""), 3);
+        assert_eq!(batch, Outcomes::NoBatches(StatusCode::OK));
+    }
+
+    #[test]
+    fn a_success_that_breaks_off_or_is_late_is_none() {
+        let broken = Lost::Broken("reset".to_owned());
+        assert!(matches!(of_message(&cut(broken, "")), Outcome::Failed(_)));
+        assert_eq!(of_message(&cut(Lost::Late, "")), Outcome::TimedOut);
+    }
+
+    #[test]
+    fn what_is_known_of_a_batch_counts_however_the_answer_ends() {
+        let known = r#"{"results":[{"status":200},{"status":200,"result":"duplicate"},"#;
+        let broken = Lost::Broken("reset".to_owned());
+        for (lost, end) in [
+            (Some(broken), r#"{"status":2"#),
+            (Some(Lost::Excess), r#"{"status":200,"error":"xxx"#),
+            (None, "oh no"),
+            (None, r#"{"status":"good"}]}"#),
+        ] {
+            let answer = Answer {
+                lost,
+                ..answer(200, format!("{known}{end}").as_bytes())
+            };
+            let Outcomes::Each(outcomes) = of_batch(&answer, 3) else {
+                panic!("not each");
+            };
+            assert_eq!(outcomes[..2], [Outcome::Delivered, Outcome::Duplicate]);
+            assert!(matches!(outcomes[2], Outcome::Failed(_)), "{end}");
+        }
+        let Outcomes::Each(outcomes) = of_batch(&cut(Lost::Late, known), 3) else {
+            panic!("not each");
+        };
+        assert_eq!(outcomes[2], Outcome::TimedOut);
     }
 
     #[test]

@@ -1,0 +1,160 @@
+//! What the body of an answer says, as far as it can be read.
+//!
+//! What stands before the place where a body breaks off, or is no JSON, counts.
+
+use std::fmt;
+
+use hyper::StatusCode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+/// What is of interest.
+#[derive(Debug, Default)]
+pub(super) struct Said<'a> {
+    /// `"result":"duplicate"`.
+    pub(super) is_duplicate: bool,
+    /// `"processed":512`.
+    pub(super) processed: Option<usize>,
+    /// `"results":[…]`, each as JSON.
+    pub(super) results: Vec<&'a RawValue>,
+    /// Whether it could be read to the end.
+    pub(super) is_whole: bool,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Self {
+        let mut said = Self::default();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = Fields(&mut said).deserialize(&mut json);
+        said.is_whole = read.and_then(|()| json.end()).is_ok();
+        said
+    }
+}
+
+/// What became of one message of a batch.
+#[derive(Debug, Deserialize)]
+pub(super) struct SaidOfOne {
+    status: u16,
+    #[serde(default)]
+    result: Value,
+    #[serde(default)]
+    error: Value,
+    #[serde(default)]
+    pub(super) retry_after: Value,
+}
+
+impl SaidOfOne {
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.status).ok()
+    }
+
+    pub(super) fn is_duplicate(&self) -> bool {
+        self.result == DUPLICATE
+    }
+
+    /// What went wrong; whatever else than a text it is, as JSON.
+    pub(super) fn error(&self) -> String {
+        match &self.error {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+const DUPLICATE: &str = "duplicate";
+
+/// The fields of an answer.
+struct Fields<'s, 'a>(&'s mut Said<'a>);
+
+impl<'a> DeserializeSeed<'a> for Fields<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Fields<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut fields: A) -> Result<(), A::Error> {
+        let Self(said) = self;
+        let mut processed = None;
+        loop {
+            let name = fields.next_key::<String>()?;
+            // A number is whole only when something follows.
+            said.processed = processed;
+            let Some(name) = name else { return Ok(()) };
+            match name.as_str() {
+                "result" => said.is_duplicate = fields.next_value::<Value>()? == DUPLICATE,
+                "processed" => {
+                    let count = fields.next_value::<Value>()?;
+                    processed = count.as_u64().and_then(|count| count.try_into().ok());
+                }
+                "results" => fields.next_value_seed(Results(&mut said.results))?,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+    }
+}
+
+/// The results of a batch.
+struct Results<'s, 'a>(&'s mut Vec<&'a RawValue>);
+
+impl<'a> DeserializeSeed<'a> for Results<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Results<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut results: A) -> Result<(), A::Error> {
+        while let Some(result) = results.next_element()? {
+            self.0.push(result);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_before_a_break_counts() {
+        let body = br#"{"result":"duplicate","results":[{"status":200},{"status":422},{"stat"#;
+        let said = Said::read(body);
+        assert!(said.is_duplicate);
+        assert_eq!((said.results.len(), said.is_whole), (2, false));
+    }
+
+    #[test]
+    fn a_number_that_breaks_off_is_none() {
+        assert_eq!(Said::read(br#"{"processed":51"#).processed, None);
+        assert_eq!(Said::read(br#"{"processed":51,"message":"we"#).processed, Some(51));
+    }
+
+    #[test]
+    fn what_is_no_object_says_nothing() {
+        for body in [&b""[..], b"[1]", b"duplicate", b"\"duplicate\"", b"\xff"] {
+            let said = Said::read(body);
+            assert!(!said.is_duplicate && !said.is_whole && said.processed.is_none());
+        }
+    }
+}
