@@ -39,8 +39,8 @@ pub use fake_consumer::FakeConsumer;
 pub use fake_server::{FakeServer, Reply};
 pub use ledger::Ledger;
 pub use local_stack::{
-    Fault, FaultProxy, Language, PrivateRedis, Schemathesis, Service, Signal, Stack, StackOptions,
-    wait_until,
+    Break, Fault, FaultProxy, Language, PrivateRedis, Schemathesis, Service, Signal, Stack,
+    StackOptions, wait_until,
 };
 pub use page::Page;
 pub use replicas::{ReplicaOptions, Replicas};

@@ -77,11 +77,23 @@ impl Fault {
     }
 }
 
+/// What becomes of the connections that are open, and not of those to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// They are closed, as by a load balancer that found them idle.
+    Close,
+    /// They are reset.
+    Reset,
+    /// What is sent is acknowledged and never answered, as by a server frozen behind an address that has moved.
+    Hang,
+}
+
 /// The proxy. With it end its listener and all its connections.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
     faults: watch::Sender<Fault>,
+    breaks: watch::Sender<Break>,
     open: Arc<AtomicUsize>,
     /// Holds the port while nothing listens on it.
     _port: TcpSocket,
@@ -102,10 +114,12 @@ impl FaultProxy {
         let address = port.local_addr()?;
         let listener = listen(address)?;
         let (faults, open) = (watch::Sender::new(Fault::Pass), Arc::default());
+        let breaks = watch::Sender::new(Break::Close);
         let server = Server {
             address,
             target,
             faults: faults.subscribe(),
+            breaks: breaks.subscribe(),
             open: Arc::clone(&open),
         };
         let mut serving = JoinSet::new();
@@ -113,6 +127,7 @@ impl FaultProxy {
         Ok(Self {
             address,
             faults,
+            breaks,
             open,
             _port: port,
             _serving: serving,
@@ -136,6 +151,11 @@ impl FaultProxy {
         self.faults.send_replace(fault);
     }
 
+    /// Breaks the connections that are open now; those to come are as the network is.
+    pub fn break_open(&self, how: Break) {
+        self.breaks.send_replace(how);
+    }
+
     /// What the network is like.
     #[must_use]
     pub fn fault(&self) -> Fault {
@@ -153,6 +173,7 @@ struct Server {
     address: SocketAddr,
     target: SocketAddr,
     faults: watch::Receiver<Fault>,
+    breaks: watch::Receiver<Break>,
     open: Arc<AtomicUsize>,
 }
 
@@ -186,9 +207,11 @@ impl Server {
 
     fn connection(&self, client: TcpStream) -> impl Future<Output = ()> + Send + 'static {
         let (target, faults) = (self.target, self.faults.clone());
+        let mut breaks = self.breaks.clone();
+        breaks.mark_unchanged();
         let open = Open::count(&self.open);
         async move {
-            relay::connection(client, target, faults).await;
+            relay::connection(client, target, faults, breaks).await;
             drop(open);
         }
     }

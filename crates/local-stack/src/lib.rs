@@ -41,7 +41,7 @@ pub mod usage;
 pub use binaries::{Binaries, Profile};
 pub use browser::{Browser, BrowserPrograms};
 pub use deadline::wait_until;
-pub use fault_proxy::{Fault, FaultProxy};
+pub use fault_proxy::{Break, Fault, FaultProxy};
 pub use language::Language;
 pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;

@@ -1,32 +1,45 @@
-//! One shared connection for commands, replaced when it breaks.
+//! One shared connection for commands, replaced when it breaks or falls silent.
 //!
 //! The `redis` crate's own `ConnectionManager` stops reconnecting for good when an attempt ends in
 //! anything but an I/O error, such as a password that is being changed; this one tries again with the
 //! next command, whatever the last attempt ended in.
+//!
+//! - One that has ended while it was idle is replaced before it is used.
+//! - One that ends under a command is replaced, and the command is sent again once, unless it says that it is sent
+//!   once only: `query` and `script` repeat, `query_once`, `script_once` and `pipeline` do not.
+//! - One that owes an answer for [`SILENT`] stays: a frozen Redis goes on where it was. But another is tried beside it, one
+//!   at a time, and takes its place if it answers first: behind a proxy, or an address that has moved, an
+//!   answer may never come although the system at the other end acknowledges all that is sent.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, ProtocolVersion, RedisError,
-    RedisResult, ServerErrorKind, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, ProtocolVersion, RedisResult,
+    ServerErrorKind, cmd,
 };
+use tokio::task::JoinSet;
+use tracing::warn;
 
-use crate::{BusError, Endpoint, script::Script};
+use crate::{
+    BusError, Endpoint,
+    link::{Link, is_of_no_more_use},
+    script::Script,
+};
 
 /// How long after a failed attempt the next command fails at once instead of trying again.
 const COOL_DOWN: Duration = Duration::from_millis(100);
 
+/// How long Redis may owe an answer before another connection is tried: two time-outs in a row.
+const SILENT: Duration = Duration::from_secs(4);
+
+/// How often another is tried. Each leaves a connection for a frozen Redis to accept when it goes on.
+const TRY_BESIDE_EVERY: Duration = Duration::from_secs(5);
+
 /// How many commands may wait for the connection's writer.
 const PIPELINE_BUFFER: usize = 1024;
-
-/// How long Redis may take to answer a probe. Kubernetes waits a second for the probe itself.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A handle on the connection; clones share it.
 #[derive(Debug, Clone)]
@@ -36,17 +49,17 @@ pub struct Connection(Arc<Shared>);
 struct Shared {
     endpoint: Endpoint,
     /// Never held across an await.
-    current: Mutex<Option<Opened>>,
+    current: Mutex<Option<Link>>,
     /// Held while connecting, so that one attempt serves all who wait; holds the last failure.
     opening: tokio::sync::Mutex<Option<(Instant, BusError)>>,
-    opened: AtomicU64,
+    beside: Mutex<Beside>,
 }
 
-#[derive(Debug, Clone)]
-struct Opened {
-    connection: MultiplexedConnection,
-    /// Which of the connections over time it is.
-    number: u64,
+/// The attempt at another connection beside a silent one.
+#[derive(Debug, Default)]
+struct Beside {
+    task: JoinSet<()>,
+    next_at: Option<Instant>,
 }
 
 impl Connection {
@@ -57,7 +70,7 @@ impl Connection {
             endpoint,
             current: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            opened: AtomicU64::new(0),
+            beside: Mutex::default(),
         }))
     }
 
@@ -72,104 +85,131 @@ impl Connection {
     /// # Errors
     /// [`BusError`] when it is not.
     pub async fn ping(&self) -> Result<(), BusError> {
-        self.query(&redis::cmd("PING")).await
+        self.query(&cmd("PING")).await
     }
 
-    /// What is wrong with Redis just now, in words: that it does not answer, or not within half a second.
-    pub async fn trouble(&self) -> Option<String> {
-        match tokio::time::timeout(PROBE_TIMEOUT, self.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(cause)) => Some(cause.to_string()),
-            Err(_) => Some(format!(
-                "Redis at {} does not answer within {} ms",
-                self.0.endpoint.at(),
-                PROBE_TIMEOUT.as_millis()
-            )),
+    /// Sends a command and reads its answer; should the connection end meanwhile, sends it once again.
+    ///
+    /// For commands that are as good twice as once, whatever the second answer: they read, or set what is
+    /// set, or remove what is gone (`LREM`).
+    pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BusError> {
+        let link = self.open().await?;
+        let answer = self.query_on(&link, command).await;
+        match self.replacement(&link, &answer).await {
+            Some(link) => self.query_on(&link, command).await,
+            None => answer,
         }
     }
 
-    /// Sends a command and reads its answer.
-    pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BusError> {
-        let mut opened = self.open().await?;
-        let answer = command.query_async(&mut opened.connection).await;
-        self.checked(answer, &opened)
+    /// Sends a command once and reads its answer: for one whose second answer would be false.
+    pub(crate) async fn query_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BusError> {
+        let link = self.open().await?;
+        self.query_on(&link, command).await
     }
 
-    /// Sends commands at once and reads one answer each; an error answer fails only its command.
+    async fn query_on<T: FromRedisValue>(&self, link: &Link, command: &Cmd) -> Result<T, BusError> {
+        let answer = command.query_async(&mut link.asking()).await;
+        self.checked(answer, link)
+    }
+
+    /// Sends commands at once and reads one answer each; an error answer fails only its command. They are
+    /// sent once: `PUBLISH`, and `XADD` of entries that nothing tells apart, would be done twice.
     pub(crate) async fn pipeline<T: FromRedisValue>(
         &self,
         commands: &Pipeline,
     ) -> Result<Vec<Result<T, BusError>>, BusError> {
-        let mut opened = self.open().await?;
+        let link = self.open().await?;
         let answers: RedisResult<Vec<RedisResult<T>>> =
-            commands.query_async(&mut opened.connection).await;
-        let answers = self.checked(answers, &opened)?;
+            commands.query_async(&mut link.asking()).await;
+        let answers = self.checked(answers, &link)?;
         Ok(answers
             .into_iter()
-            .map(|answer| self.checked(answer, &opened))
+            .map(|answer| self.checked(answer, &link))
             .collect())
     }
 
     /// Runs a script; `call` appends the number of keys, the keys and the arguments. Should Redis not
-    /// know the script (it is new, restarted, or was told to forget), it is sent along.
+    /// know the script (it is new, restarted, or was told to forget), it is sent along. Should the connection
+    /// end meanwhile, it is run once again.
+    ///
+    /// For scripts that look before they write, so that a second run finds the work done: those that add know
+    /// the ids, those that settle, keep, create and forget leave alone what is so already, and what a
+    /// `reclaim` took and could not hand over comes again in time.
     pub(crate) async fn script<T: FromRedisValue>(
         &self,
         script: &Script,
         call: impl Fn(&mut Cmd),
     ) -> Result<T, BusError> {
-        let mut opened = self.open().await?;
+        let link = self.open().await?;
+        let answer = self.script_on(&link, script, &call).await;
+        match self.replacement(&link, &answer).await {
+            Some(link) => self.script_on(&link, script, &call).await,
+            None => answer,
+        }
+    }
+
+    /// Runs a script once: for one whose second answer would be false.
+    pub(crate) async fn script_once<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: impl Fn(&mut Cmd),
+    ) -> Result<T, BusError> {
+        let link = self.open().await?;
+        self.script_on(&link, script, &call).await
+    }
+
+    async fn script_on<T: FromRedisValue>(
+        &self,
+        link: &Link,
+        script: &Script,
+        call: &impl Fn(&mut Cmd),
+    ) -> Result<T, BusError> {
         let mut command = script.by_hash();
         call(&mut command);
-        let mut answer = command.query_async(&mut opened.connection).await;
+        let mut answer = command.query_async(&mut link.asking()).await;
         if let Err(cause) = &answer
             && cause.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
         {
             let mut command = script.by_source();
             call(&mut command);
-            answer = command.query_async(&mut opened.connection).await;
+            answer = command.query_async(&mut link.asking()).await;
         }
-        self.checked(answer, &opened)
+        self.checked(answer, link)
     }
 
-    fn current(&self) -> Option<Opened> {
+    fn current(&self) -> MutexGuard<'_, Option<Link>> {
         self.0
             .current
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    }
+
+    /// The current connection if it is of use.
+    fn usable(&self) -> Option<Link> {
+        let link = self.current().clone().filter(|link| !link.has_ended())?;
+        self.try_beside(&link);
+        Some(link)
     }
 
     /// The current connection, or a new one.
-    async fn open(&self) -> Result<Opened, BusError> {
-        if let Some(opened) = self.current() {
-            return Ok(opened);
+    async fn open(&self) -> Result<Link, BusError> {
+        if let Some(link) = self.usable() {
+            return Ok(link);
         }
         let mut last_failure = self.0.opening.lock().await;
-        if let Some(opened) = self.current() {
-            return Ok(opened);
+        if let Some(link) = self.usable() {
+            return Ok(link);
         }
         if let Some((at, cause)) = &*last_failure
             && at.elapsed() < COOL_DOWN
         {
             return Err(cause.clone());
         }
-        let config = AsyncConnectionConfig::new().set_pipeline_buffer_size(PIPELINE_BUFFER);
-        match self
-            .0
-            .endpoint
-            .connect(ProtocolVersion::RESP2, config)
-            .await
-        {
-            Ok(connection) => {
-                let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
-                let opened = Opened { connection, number };
+        match self.connect().await {
+            Ok(link) => {
                 *last_failure = None;
-                *self
-                    .0
-                    .current
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(opened.clone());
-                Ok(opened)
+                *self.current() = Some(link.clone());
+                Ok(link)
             }
             Err(cause) => {
                 *last_failure = Some((Instant::now(), cause.clone()));
@@ -178,36 +218,82 @@ impl Connection {
         }
     }
 
+    async fn connect(&self) -> Result<Link, BusError> {
+        let config = AsyncConnectionConfig::new().set_pipeline_buffer_size(PIPELINE_BUFFER);
+        let endpoint = &self.0.endpoint;
+        endpoint.connect(ProtocolVersion::RESP2, config).await
+    }
+
+    /// The connection to send a command on again: another one, after `link` has failed it.
+    async fn replacement<T>(&self, link: &Link, answer: &Result<T, BusError>) -> Option<Link> {
+        let Err(BusError::Unreachable { .. }) = answer else {
+            return None;
+        };
+        if self
+            .current()
+            .as_ref()
+            .is_some_and(|current| current.is(link))
+        {
+            return None;
+        }
+        self.open().await.ok()
+    }
+
+    /// Tries another connection beside this one when it has been silent for long; the task ends within the
+    /// time-outs of connecting and of one answer.
+    fn try_beside(&self, link: &Link) {
+        if !link.is_silent_for(SILENT) {
+            return;
+        }
+        let mut beside = self.0.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        while beside.task.try_join_next().is_some() {}
+        let now = Instant::now();
+        if !beside.task.is_empty() || beside.next_at.is_some_and(|at| now < at) {
+            return;
+        }
+        beside.next_at = Some(now + TRY_BESIDE_EVERY);
+        let (this, silent) = (self.clone(), link.clone());
+        beside.task.spawn(async move {
+            if let Ok(other) = this.connect_and_ping().await {
+                this.replace_silent(&silent, other);
+            }
+        });
+    }
+
+    async fn connect_and_ping(&self) -> Result<Link, BusError> {
+        let link = self.connect().await?;
+        self.query_on::<()>(&link, &cmd("PING")).await?;
+        Ok(link)
+    }
+
+    /// Puts another connection in the place of a silent one, unless that has answered meanwhile.
+    fn replace_silent(&self, silent: &Link, other: Link) {
+        let mut current = self.current();
+        if silent.is_silent_for(SILENT) && current.as_ref().is_some_and(|link| link.is(silent)) {
+            *current = Some(other);
+            warn!(
+                redis = self.0.endpoint.at(),
+                "a connection to Redis gave no answer for {} s and another one did; it is used from now on",
+                SILENT.as_secs()
+            );
+        }
+    }
+
     /// Turns an error into ours, and drops the connection when the error says it is of no more use.
-    fn checked<T>(&self, answer: RedisResult<T>, opened: &Opened) -> Result<T, BusError> {
+    fn checked<T>(&self, answer: RedisResult<T>, link: &Link) -> Result<T, BusError> {
+        match &answer {
+            Err(cause) if cause.is_timeout() => self.try_beside(link),
+            _ => link.note_answer(),
+        }
         answer.map_err(|cause| {
             if is_of_no_more_use(&cause) {
-                let mut current = self
-                    .0
-                    .current
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
                 // Another command may have replaced it already.
-                if current
-                    .as_ref()
-                    .is_some_and(|current| current.number == opened.number)
-                {
+                let mut current = self.current();
+                if current.as_ref().is_some_and(|current| current.is(link)) {
                     *current = None;
                 }
             }
             BusError::new(self.0.endpoint.at(), cause)
         })
     }
-}
-
-/// Whether a connection should be replaced after this error: it broke, its login no longer holds, or
-/// its server is no longer the one to write to. A time-out alone is no reason: a frozen Redis goes on
-/// where it was, and a dead network is noticed by the socket itself.
-fn is_of_no_more_use(error: &RedisError) -> bool {
-    error.is_unrecoverable_error()
-        || matches!(
-            error.kind(),
-            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-        )
-        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
 }

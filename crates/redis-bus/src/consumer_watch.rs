@@ -6,23 +6,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, aio::MultiplexedConnection, cmd,
-};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, cmd};
 use tokio::{
     sync::Notify,
     time::{Interval, MissedTickBehavior, interval},
 };
 use tracing::debug;
 
-use crate::{BusError, Endpoint, consumer_list::Members};
+use crate::{BusError, Endpoint, consumer_list::Members, link::Link};
 
 /// How often the list is read when no change is pushed.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// A connection that follows the list.
 pub struct ConsumerWatch {
-    connection: MultiplexedConnection,
+    link: Link,
     changed: Arc<Notify>,
     poll: Interval,
     key: String,
@@ -43,10 +41,10 @@ impl ConsumerWatch {
             }
             Ok::<_, redis::aio::SendError>(())
         });
-        let mut connection = endpoint.connect(ProtocolVersion::RESP3, config).await?;
+        let link = endpoint.connect(ProtocolVersion::RESP3, config).await?;
         let tracking = cmd("CLIENT")
             .arg(&["TRACKING", "ON", "BCAST", "PREFIX", key])
-            .query_async::<()>(&mut connection)
+            .query_async::<()>(&mut link.asking())
             .await;
         if let Err(cause) = tracking {
             debug!(%cause, "Redis does not push changes of the list of consumers; it is polled");
@@ -55,7 +53,7 @@ impl ConsumerWatch {
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let at = endpoint.at().to_owned();
         Ok(Self {
-            connection,
+            link,
             changed,
             poll,
             key: key.to_owned(),
@@ -76,7 +74,7 @@ impl ConsumerWatch {
             .arg(&self.key)
             .arg(0)
             .arg(-1)
-            .query_async(&mut self.connection)
+            .query_async(&mut self.link.asking())
             .await;
         read.map(Members::read)
             .map_err(|cause| BusError::new(&self.at, cause))

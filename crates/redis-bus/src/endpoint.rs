@@ -3,14 +3,13 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion,
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use serde::{Deserialize, Deserializer};
+use tokio::time::timeout;
 
-use crate::BusError;
+use crate::{BusError, link::Link, socket};
 
 /// How long connecting and logging in may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -85,14 +84,6 @@ impl Endpoint {
                 address.map_err(|cause| BusError::new(&settings.host, cause))?
             }
         };
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(5))
-            .with_interval(Duration::from_secs(2));
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(keepalive)
-            .set_user_timeout(USER_TIMEOUT);
-        let info = info.set_tcp_settings(tcp);
         let at = info.addr().to_string();
         Ok(Self { info, at })
     }
@@ -117,21 +108,18 @@ impl Endpoint {
         &self,
         protocol: ProtocolVersion,
         config: AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, BusError> {
+    ) -> Result<Link, BusError> {
         let redis = self.info.redis_settings().clone().set_protocol(protocol);
-        let info = self.info.clone().set_redis_settings(redis);
-        let config = config
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let config = config.set_response_timeout(Some(RESPONSE_TIMEOUT));
         let connected = async {
-            let client = Client::open(info)?;
-            client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
+            let stream = socket::open(self.addr()).await?;
+            MultiplexedConnection::new_with_config(&redis, stream, config).await
         };
-        connected
-            .await
-            .map_err(|cause| BusError::new(&self.at, cause))
+        match timeout(CONNECT_TIMEOUT, connected).await {
+            Ok(Ok((connection, driver))) => Ok(Link::new(connection, driver)),
+            Ok(Err(cause)) => Err(BusError::new(&self.at, cause)),
+            Err(_) => Err(BusError::timed_out(&self.at, "connecting took too long")),
+        }
     }
 }
 

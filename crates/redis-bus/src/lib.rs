@@ -25,6 +25,8 @@ pub mod consumer_watch;
 pub mod dead_letters;
 pub mod endpoint;
 mod error;
+mod link;
+mod probe;
 pub mod publish;
 pub mod queue;
 mod resp;

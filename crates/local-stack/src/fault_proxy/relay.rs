@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Fault;
+use super::{Break, Fault};
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -29,6 +29,7 @@ pub(super) async fn connection(
     mut client: TcpStream,
     target: SocketAddr,
     mut faults: watch::Receiver<Fault>,
+    mut breaks: watch::Receiver<Break>,
 ) {
     let mut server = None;
     let watched = faults.clone();
@@ -44,8 +45,17 @@ pub(super) async fn connection(
                 _ => Err(io::ErrorKind::ConnectionReset.into()),
             }
         }
+        Ok(()) = breaks.changed() => match *breaks.borrow_and_update() {
+            Break::Close => Ok(()),
+            Break::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+            Break::Hang => Err(io::ErrorKind::WouldBlock.into()),
+        },
         end = relayed => end,
     };
+    if matches!(&end, Err(hung) if hung.kind() == io::ErrorKind::WouldBlock) {
+        // Until the client gives up; the server keeps what it has heard.
+        drop(tokio::io::copy(&mut client, &mut tokio::io::sink()).await);
+    }
     if end.is_err() {
         for stream in [Some(client), server].into_iter().flatten() {
             // Where this fails the connection is broken already.

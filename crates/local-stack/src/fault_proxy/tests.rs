@@ -255,3 +255,24 @@ async fn with_the_proxy_everything_ends() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_break_concerns_the_open_connections_and_not_those_to_come() {
+    let scene = Scene::start().await;
+    for how in [Break::Close, Break::Reset, Break::Hang] {
+        let mut open = scene.connected().await;
+        scene.proxy.break_open(how);
+        match how {
+            Break::Close => assert_eq!(open.read(&mut [0]).await.unwrap(), 0),
+            Break::Reset => {
+                let error = open.read(&mut [0]).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            }
+            Break::Hang => {
+                open.write_all(&[0; 1 << 20]).await.unwrap();
+                assert!(timeout(A_WHILE, open.read(&mut [0])).await.is_err());
+            }
+        }
+        scene.connected().await;
+    }
+}

@@ -213,7 +213,7 @@ impl DeadLetters {
                     command.arg(entry).arg(message.id().as_str());
                 }
             };
-            let answers = self.connection.script(&self.replay, call).await;
+            let answers = self.connection.script_once(&self.replay, call).await;
             results.extend(each::<String, _>(answers, chunk.len(), Replayed::from));
         }
         results
@@ -228,7 +228,7 @@ impl DeadLetters {
             return Ok(0);
         }
         self.connection
-            .query(cmd("XDEL").arg(&self.key).arg(entries))
+            .query_once(cmd("XDEL").arg(&self.key).arg(entries))
             .await
     }
 

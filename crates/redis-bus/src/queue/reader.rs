@@ -6,12 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{AsyncConnectionConfig, ProtocolVersion, aio::MultiplexedConnection, cmd};
+use redis::{AsyncConnectionConfig, ProtocolVersion, cmd};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
 use super::{DurableQueue, EntryId, Holding, RECLAIM_IDLE, Receipt, STREAM_GROUP};
-use crate::{BusError, Endpoint};
+use crate::{BusError, Endpoint, link::Link};
 
 /// How long Redis waits for an entry before it answers that there is none; less than a response may
 /// take, so that waiting is not taken for silence.
@@ -49,18 +49,10 @@ pub struct QueueReader {
     queue: DurableQueue,
     name: String,
     holding: Holding,
-    connection: Option<Opened>,
+    link: Option<Link>,
     most: usize,
     cursor: String,
     reclaim_at: Instant,
-}
-
-struct Opened(MultiplexedConnection);
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Opened")
-    }
 }
 
 impl QueueReader {
@@ -75,7 +67,7 @@ impl QueueReader {
             queue,
             name,
             holding: Holding::default(),
-            connection: None,
+            link: None,
             most: MOST,
             cursor: "0-0".to_owned(),
             reclaim_at: Instant::now(),
@@ -137,7 +129,7 @@ impl QueueReader {
             }
             Err(cause) => {
                 // An answer that comes too late must not be taken for that to the next command.
-                self.connection = None;
+                self.link = None;
                 self.most = 1;
                 Err(cause)
             }
@@ -163,15 +155,15 @@ impl QueueReader {
 
     /// Reads what no reader was handed yet.
     async fn read(&mut self, most: usize) -> Result<Vec<QueueEntry>, BusError> {
-        let Opened(connection) = match &mut self.connection {
-            Some(opened) => opened,
-            none => {
+        let link = match &mut self.link {
+            Some(link) if !link.has_ended() => link,
+            place => {
                 let config = AsyncConnectionConfig::new();
-                let connection = self
+                let link = self
                     .endpoint
                     .connect(ProtocolVersion::RESP2, config)
                     .await?;
-                none.insert(Opened(connection))
+                place.insert(link)
             }
         };
         let answer: redis::RedisResult<Option<Streams>> = cmd("XREADGROUP")
@@ -185,7 +177,7 @@ impl QueueReader {
             .arg("STREAMS")
             .arg(self.queue.key())
             .arg(">")
-            .query_async(connection)
+            .query_async(&mut link.asking())
             .await;
         let streams = answer.map_err(|cause| BusError::new(self.endpoint.at(), cause))?;
         let entries = streams
