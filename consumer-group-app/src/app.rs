@@ -6,11 +6,11 @@ mod ground;
 mod serve;
 mod start;
 
-use anyhow::{Context, bail};
-use redis_bus::Endpoint;
+use anyhow::{Context, anyhow, bail};
+use redis_bus::{Connection, Endpoint, requirements::until_unfit};
 use service_kit::shutdown::Signals;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::settings::Settings;
 use start::Running;
@@ -35,25 +35,32 @@ impl App {
         })
     }
 
-    /// Works until SIGTERM or SIGINT, then drains. A second signal ends at once.
+    /// Works until SIGTERM or SIGINT, then drains, or until Redis turns out to be of no use. A second signal ends at once.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
+        let unfit = until_unfit(Connection::new(self.endpoint.clone()));
         let running = Running::start(self.settings, self.endpoint, self.listener)?;
-        let failed_task = tokio::select! {
+        let failure = tokio::select! {
             signal = signals.next() => {
                 info!(signal, grace_seconds = grace.as_secs(), "shutting down");
                 None
             }
-            task = running.supervisor.gave_up() => Some(task),
+            task = running.supervisor.gave_up() => {
+                Some(anyhow!("the task `{task}` kept failing; the process gives up"))
+            }
+            unfit = unfit => Some(unfit.into()),
         };
-        tokio::select! {
-            drained = running.drain(grace) => drained?,
+        let drained = tokio::select! {
+            drained = running.drain(grace) => drained,
             signal = signals.next() => bail!("{signal} again: ended at once"),
+        };
+        let Some(failure) = failure else {
+            return drained;
+        };
+        if let Err(cause) = drained {
+            error!("{cause:#}");
         }
-        match failed_task {
-            Some(task) => bail!("the task `{task}` kept failing; the process gives up"),
-            None => Ok(()),
-        }
+        Err(failure)
     }
 }

@@ -20,7 +20,7 @@ use protocol::http::{
     CHECK_MEMBERSHIP, DEAD_LETTERS, EVENTS, HEALTH, MESSAGES, READY, REGISTER, REPLAY, STATUS,
     UNREGISTER,
 };
-use redis_bus::{Connection, consumer_list::ConsumerList, queue::DurableQueue};
+use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe, queue::DurableQueue};
 use service_kit::{api_docs, metrics::METRICS};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,7 @@ pub(crate) struct AppState {
     pub(crate) durable: Option<DurableQueue>,
     pub(crate) status: Status,
     pub(crate) connection: Connection,
+    pub(crate) probe: Probe,
     /// Cancelled when the group hears no more, because it ends.
     pub(crate) ending: CancellationToken,
     pub(crate) publishing: Turns,

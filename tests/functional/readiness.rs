@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use harness::{
-    PATIENCE, Service, calls,
+    Bus, PATIENCE, PrivateRedis, Service, calls,
     services::{self, consumer_without_group, group, redis},
     wait_until,
 };
@@ -67,5 +67,121 @@ async fn a_consumer_that_cannot_register_is_not_ready() -> Result<()> {
     let consumer = consumer_without_group(&redis, 1, &[]).await?;
     wait_until_unready(&consumer, "not registered with the group").await?;
     assert_eq!(calls::get(&consumer, "/health").await?.status, 200);
+    Ok(())
+}
+
+/// What has Redis refuse work, what relents, and the reason `/ready` is to give.
+type Refusal<'a> = (&'a [&'a str], &'a [&'a str], &'a str);
+
+const EVERYBODY: [Refusal<'_>; 4] = [
+    (
+        &["REPLICAOF", "127.0.0.1", "1"],
+        &["REPLICAOF", "NO", "ONE"],
+        "READONLY",
+    ),
+    (
+        &["CONFIG", "SET", "maxmemory", "1"],
+        &["CONFIG", "SET", "maxmemory", "0"],
+        "OOM",
+    ),
+    (
+        &["CONFIG", "SET", "min-replicas-to-write", "1"],
+        &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        "NOREPLICAS",
+    ),
+    (
+        &["ACL", "SETUSER", "default", "-evalsha"],
+        &["ACL", "SETUSER", "default", "+evalsha"],
+        "NOPERM",
+    ),
+];
+
+async fn expect_unready(
+    redis: &PrivateRedis,
+    all: &[&Service],
+    refusal: Refusal<'_>,
+) -> Result<()> {
+    let (refuse, relent, reason) = refusal;
+    let bus = Bus::of(redis);
+    bus.command::<()>(refuse).await?;
+    for service in all {
+        wait_until_unready(service, reason).await?;
+    }
+    bus.command::<()>(relent).await?;
+    for service in all {
+        wait_until_ready(service).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_is_ready_while_redis_refuses_what_all_of_them_write() -> Result<()> {
+    let redis = redis().await?;
+    let group = services::durable_group(&redis, &[]).await?;
+    let consumer = services::consumer(&redis, &group, &[]).await?;
+    let puller = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
+    let all = [&group, &consumer, &puller];
+    for service in all {
+        wait_until_ready(service).await?;
+    }
+    for refusal in EVERYBODY {
+        expect_unready(&redis, &all, refusal).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_needs_a_key_that_is_of_another_type_or_denied_is_not_ready() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let puller = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
+    for key in [
+        "messages:failed",
+        "{messages:processed}:settled:0",
+        "consumer:ids",
+    ] {
+        let refusal: Refusal<'_> = (&["SET", key, "x"], &["DEL", key], "WRONGTYPE");
+        expect_unready(&redis, &[&group], refusal).await?;
+    }
+    let recorded: Refusal<'_> = (
+        &["SET", "messages:processed", "x"],
+        &["DEL", "messages:processed"],
+        "WRONGTYPE messages:processed is a string, not a stream",
+    );
+    expect_unready(&redis, &[&puller], recorded).await?;
+    let denied: Refusal<'_> = (
+        &["ACL", "SETUSER", "default", "-xadd"],
+        &["ACL", "SETUSER", "default", "+xadd"],
+        "NOPERM this user may not XADD",
+    );
+    expect_unready(&redis, &[&group, &puller], denied).await?;
+    assert_eq!(
+        bus.command::<Vec<String>>(&["KEYS", "messages:*"]).await?,
+        [""; 0]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn readiness_costs_redis_no_more_however_often_it_is_asked() -> Result<()> {
+    let redis = redis().await?;
+    let group = group(&redis, &[]).await?;
+    wait_until_ready(&group).await?;
+    let bus = Bus::of(&redis);
+    bus.command::<()>(&["CONFIG", "RESETSTAT"]).await?;
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        assert_eq!(calls::get(&group, "/ready").await?.status, 200);
+    }
+    let seconds = begun.elapsed().as_secs();
+    let stats: String = bus.command(&["INFO", "commandstats"]).await?;
+    let line = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let calls = line.and_then(|line| line.split(',').next()).unwrap_or("0");
+    assert!(
+        calls.parse::<u64>()? <= seconds + 2,
+        "{calls} in {seconds} s"
+    );
     Ok(())
 }

@@ -15,6 +15,7 @@
 //! | [`page`] | [`Page`]: the dashboard in a real browser |
 //! | [`calls`] | HTTP calls and their [`Answer`](calls::Answer)s |
 //! | [`fake_server`] | [`FakeServer`]: an HTTP server that answers as badly as one likes |
+//! | [`old_redis`] | [`OldRedis`]: a server that says it is an old Redis |
 //! | [`workshop`] | [`Workshop`]: where workers in another language work |
 //! | [`fake_consumer`] | [`FakeConsumer`]: a consumer made of one |
 
@@ -25,6 +26,7 @@ mod entry;
 pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
+pub mod old_redis;
 pub mod page;
 pub mod prometheus;
 pub mod replicas;
@@ -42,6 +44,7 @@ pub use local_stack::{
     Break, Fault, FaultProxy, Language, PrivateRedis, Schemathesis, Service, Signal, Stack,
     StackOptions, wait_until,
 };
+pub use old_redis::OldRedis;
 pub use page::Page;
 pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;

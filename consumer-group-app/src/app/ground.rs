@@ -9,6 +9,7 @@ use redis_bus::{
     commit::{ProcessedStream, Retention},
     consumer_list::ConsumerList,
     dead_letters::FailedStream,
+    probe::{Need, Probe},
     queue::DurableQueue,
 };
 use service_kit::supervisor::Supervisor;
@@ -91,11 +92,11 @@ impl Ground {
         let queue = MemoryQueue::timed(delivery.bounds(), meters.message_seconds.clone());
         let durable = match delivery.queue {
             QueueKind::Memory => None,
-            QueueKind::Stream => Some(DurableQueue::new(
-                connection.clone(),
-                &names.processed_stream,
-                retention.dedup_window,
-            )),
+            QueueKind::Stream => {
+                let window = retention.dedup_window;
+                let stream = &names.processed_stream;
+                Some(DurableQueue::new(connection.clone(), stream, window))
+            }
         };
         let intake = match durable {
             None => queue.clone(),
@@ -118,6 +119,24 @@ impl Ground {
         })
     }
 
+    fn failed_stream(&self, names: &Names, retention: Retention) -> FailedStream {
+        let (key, processed) = (names.failed_stream.clone(), &names.processed_stream);
+        let window = retention.dedup_window;
+        let stream = FailedStream::new(self.connection.clone(), key, processed, window);
+        match &self.durable {
+            Some(queue) => stream.from_queue(queue.clone()),
+            None => stream,
+        }
+    }
+
+    /// What tells whether Redis would take what the group writes.
+    pub(super) fn probe(&self, names: &Names, retention: Retention) -> Probe {
+        let mut needs = vec![Need::list(&names.consumer_list)];
+        needs.extend(self.failed_stream(names, retention).needs());
+        needs.extend(self.durable.iter().flat_map(DurableQueue::needs));
+        Probe::new(self.connection.clone(), needs)
+    }
+
     /// Starts the way to the dead letters.
     pub(super) fn write_letters(
         &self,
@@ -125,15 +144,7 @@ impl Ground {
         names: &Names,
         retention: Retention,
     ) -> JoinHandle<()> {
-        let mut stream = FailedStream::new(
-            self.connection.clone(),
-            names.failed_stream.clone(),
-            &names.processed_stream,
-            retention.dedup_window,
-        );
-        if let Some(queue) = &self.durable {
-            stream = stream.from_queue(queue.clone());
-        }
+        let stream = self.failed_stream(names, retention);
         let written = self.meters.dead_letters.clone();
         let writer = DeadLetterWriter::new(stream, self.intake.clone(), letters, written);
         let writing = self.stages.writing.clone();

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use redis_bus::dead_letters::{DeadLetters, Way};
+use redis_bus::{
+    commit::Retention,
+    dead_letters::{DeadLetters, Way},
+};
 use service_kit::http_server::HttpServer;
 use tokio::{net::TcpListener, time::Instant};
 use tracing::info;
@@ -24,6 +27,8 @@ pub(super) struct Served<'a> {
     pub(super) group: &'a ConsumerGroup,
     pub(super) gaps: &'a Gaps,
     pub(super) durable: Option<&'a Durable>,
+    /// How long ids are remembered.
+    pub(super) retention: Retention,
     /// How many consumers may be registered.
     pub(super) capacity: usize,
 }
@@ -79,6 +84,7 @@ impl Ground {
             durable: self.durable.clone(),
             status,
             connection: self.connection.clone(),
+            probe: self.probe(names, served.retention),
             ending: self.stages.listening.clone(),
             publishing: Turns::default(),
             dashboard: Arc::new(dashboard),

@@ -74,6 +74,7 @@ impl Running {
             group: &group,
             gaps: &gaps,
             durable: durable.as_ref(),
+            retention,
             capacity: consumers.max_consumer_group_size.get(),
         };
         ground.serve(socket, &served, &names, dashboard)?;

@@ -1,4 +1,4 @@
-//! `GET /ready`: the group hears the channel and can reach Redis.
+//! `GET /ready`: the group hears the channel, and Redis takes what it writes.
 
 use axum::extract::State;
 use protocol::http::READY;
@@ -6,7 +6,7 @@ use service_kit::readiness::Readiness;
 
 use super::AppState;
 
-/// Whether the group hears the channel and reaches Redis, and if not, why.
+/// Whether the group hears the channel and Redis takes what it writes, and if not, why.
 #[utoipa::path(
     get, path = READY, tag = "Health",
     responses(
@@ -27,6 +27,6 @@ pub(super) async fn ready(State(state): State<AppState>) -> Readiness {
     } else if !state.status.is_subscribed() {
         reasons.push("not subscribed to the channel".to_owned());
     }
-    reasons.extend(state.connection.trouble().await);
+    reasons.extend(state.probe.trouble().await);
     Readiness::unless(reasons)
 }

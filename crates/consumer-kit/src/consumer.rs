@@ -4,9 +4,9 @@ mod parts;
 
 use std::net::IpAddr;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use protocol::ConsumerId;
-use redis_bus::{Connection, Endpoint, commit::ProcessedStream};
+use redis_bus::{Connection, Endpoint, commit::ProcessedStream, requirements::until_unfit};
 use service_kit::{shutdown::Signals, telemetry::chain};
 use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
@@ -56,17 +56,22 @@ impl<P: Processor> Consumer<P> {
     /// Works until SIGTERM or SIGINT, then finishes what is under way. A second signal ends at once.
     ///
     /// # Errors
-    /// When a background task kept failing, or after a second signal.
+    /// When a background task kept failing, when Redis turns out to be of no use (see [`redis_bus::requirements`]), or
+    /// after a second signal.
     pub async fn run(self) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
+        let unfit = until_unfit(Connection::new(self.endpoint.clone()));
         let mut running = self.start().await?;
-        let failed_task = tokio::select! {
+        let failure = tokio::select! {
             signal = signals.next() => {
                 info!(signal, grace_seconds = grace.as_secs(), "shutting down");
                 None
             }
-            task = running.gave_up() => Some(task),
+            task = running.gave_up() => {
+                Some(anyhow!("the task `{task}` kept failing; the process gives up"))
+            }
+            unfit = unfit => Some(unfit.into()),
         };
         tokio::select! {
             ended = timeout(grace, running.drain()) => match ended {
@@ -76,13 +81,10 @@ impl<P: Processor> Consumer<P> {
                     warn!(left, "the grace period is over; the rest is delivered elsewhere");
                 }
             },
-            signal = signals.next() => anyhow::bail!("{signal} again: ended at once"),
+            signal = signals.next() => bail!("{signal} again: ended at once"),
         }
         running.leave().await;
-        match failed_task {
-            Some(task) => anyhow::bail!("the task `{task}` kept failing; the process gives up"),
-            None => Ok(()),
-        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Starts every role; the consumer answers before it takes messages.

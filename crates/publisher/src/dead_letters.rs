@@ -10,7 +10,7 @@ mod show;
 mod text;
 
 use anyhow::Result;
-use redis_bus::{Connection, dead_letters::DeadLetters};
+use redis_bus::{Connection, dead_letters::DeadLetters, requirements};
 
 pub(crate) use self::arguments::Arguments;
 use self::arguments::Task;
@@ -23,6 +23,11 @@ pub(crate) async fn run(
     channel: String,
 ) -> Result<Ended> {
     let (failed, processed) = (arguments.failed_stream, arguments.processed_stream);
+    if let Task::Replay(_) = &arguments.task
+        && let Some(unfit) = requirements::unfit(&connection).await?
+    {
+        return Err(unfit.into());
+    }
     let letters = DeadLetters::new(connection, failed, processed);
     match arguments.task {
         Task::List(list) => list::run(&letters, list).await?,

@@ -9,6 +9,7 @@ use crate::{
     Added, BusError, Connection,
     added::added_but,
     chunks::chunks,
+    probe::Need,
     queue::{DurableQueue, EntryId, STREAM_GROUP},
     script::Script,
     windows::Windows,
@@ -103,6 +104,14 @@ impl ProcessedStream {
             queue: Some(queue),
             ..self
         }
+    }
+
+    /// The keys that commits write to.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = vec![Need::stream(&self.key)];
+        needs.extend(self.settled.needs());
+        needs
     }
 
     /// Commits entries; answers for each what became of it, or why it was not committed.

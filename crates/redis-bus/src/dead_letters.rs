@@ -24,6 +24,7 @@ pub use self::{
 use crate::{
     BusError, Connection,
     chunks::{chunks, each},
+    probe::Need,
     queue::{DurableQueue, EntryId, STREAM_GROUP},
     script::Script,
     windows::Windows,
@@ -112,6 +113,14 @@ impl FailedStream {
             queue: Some(queue),
             ..self
         }
+    }
+
+    /// The keys that letters are written to.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        let mut needs = vec![Need::stream(&self.key)];
+        needs.extend(self.settled.needs());
+        needs
     }
 
     /// Writes letters, each atomically with all that goes with it; answers for each what became of it.

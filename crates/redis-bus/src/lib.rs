@@ -10,7 +10,9 @@
 //! | [`commit`] | the stream `messages:processed` |
 //! | [`queue`] | the durable queue: a stream that messages wait in until they are settled |
 //! | [`dead_letters`] | the stream `messages:failed`, and what to do with what is in it |
+//! | [`probe`] | whether Redis would take work just now |
 //! | [`publish`] | publishing, for tools |
+//! | [`requirements`] | what a server must be able to do |
 //! | [`server_check`] | what about the server's own settings endangers messages |
 //!
 //! What must be one step is a script, beside the module that runs it. `windows.lua` and
@@ -26,9 +28,10 @@ pub mod dead_letters;
 pub mod endpoint;
 mod error;
 mod link;
-mod probe;
+pub mod probe;
 pub mod publish;
 pub mod queue;
+pub mod requirements;
 mod resp;
 mod script;
 pub mod server_check;

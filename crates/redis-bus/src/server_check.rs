@@ -67,7 +67,10 @@ pub async fn dangers(connection: &Connection) -> Result<Vec<Danger>, BusError> {
 }
 
 /// The lines of a section of `INFO`.
-async fn info(connection: &Connection, section: &str) -> Result<HashMap<String, String>, BusError> {
+pub(crate) async fn info(
+    connection: &Connection,
+    section: &str,
+) -> Result<HashMap<String, String>, BusError> {
     let text: String = connection.query(cmd("INFO").arg(section)).await?;
     let lines = text.lines().filter_map(|line| line.split_once(':'));
     Ok(lines

@@ -5,6 +5,8 @@ use std::time::Duration;
 use protocol::keys::in_slot_of;
 use redis::Cmd;
 
+use crate::probe::Need;
+
 /// The keys of the two windows of ids, and how long a window is.
 #[derive(Debug, Clone)]
 pub(crate) struct Windows {
@@ -42,6 +44,13 @@ impl Windows {
     /// Appends the three keys, in the order the scripts expect.
     pub(crate) fn add_keys(&self, command: &mut Cmd) {
         command.arg(&self.keys[..]);
+    }
+
+    /// The keys that are written to; none where no ids are remembered.
+    pub(crate) fn needs(&self) -> Vec<Need> {
+        let [state, sets @ ..] = &self.keys;
+        let needs = std::iter::once(Need::hash(state)).chain(sets.iter().map(|key| Need::set(key)));
+        needs.filter(|_| self.is_on()).collect()
     }
 
     /// The two sets of ids.

@@ -9,6 +9,7 @@ use redis_bus::{
     Connection, Endpoint,
     commit::ProcessedStream,
     dead_letters::FailedStream,
+    probe::{Need, Probe},
     queue::{DurableQueue, Keeper, QueueReader},
 };
 use service_kit::{
@@ -65,7 +66,9 @@ impl<P: Processor> Parts<P> {
             GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
         let check_interval = group.registration_check_interval();
         let registrar = Registrar::new(client, self.id.clone(), check_interval);
-        let needs = self.frame.needs(connection, Some(registrar.registration()));
+        let needs = self
+            .frame
+            .needs(connection, stream.needs(), Some(registrar.registration()));
         let state = Arc::new(AppState {
             processing: self.processing,
             sink: self.frame.commit_to(stream),
@@ -87,11 +90,17 @@ impl<P: Processor> Parts<P> {
     ) -> anyhow::Result<Running> {
         let window = settings.retention.retention().dedup_window;
         let (names, own) = (&settings.names, &settings.consumer);
-        let needs = self.frame.needs(connection.clone(), None);
         let queue = DurableQueue::new(connection.clone(), &names.processed_stream, window);
         let failed_key = names.failed_stream.clone();
-        let failed = FailedStream::new(connection, failed_key, &names.processed_stream, window)
-            .from_queue(queue.clone());
+        let failed = FailedStream::new(
+            connection.clone(),
+            failed_key,
+            &names.processed_stream,
+            window,
+        )
+        .from_queue(queue.clone());
+        let written = [stream.needs(), queue.needs(), failed.needs()].concat();
+        let needs = self.frame.needs(connection, written, None);
         let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
         let admission = self.frame.admission.clone();
         let router = http::pull_router(needs).context(UNDESCRIBED)?;
@@ -126,9 +135,15 @@ impl Frame {
     }
 
     /// What has to be there for the consumer to work.
-    fn needs(&self, connection: Connection, registration: Option<Registration>) -> Needs {
+    fn needs(
+        &self,
+        connection: Connection,
+        written: Vec<Need>,
+        registration: Option<Registration>,
+    ) -> Needs {
         Needs {
             admission: self.admission.clone(),
+            probe: Probe::new(connection.clone(), written),
             connection,
             registration,
             meters: self.meters.clone(),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use protocol::http::READY;
-use redis_bus::Connection;
+use redis_bus::{Connection, probe::Probe};
 use service_kit::{readiness::Readiness, supervisor::Supervisor};
 
 use super::Admission;
@@ -13,13 +13,14 @@ use crate::{meters::ConsumerMeters, registrar::Registration};
 pub(crate) struct Needs {
     pub(crate) admission: Admission,
     pub(crate) connection: Connection,
+    pub(crate) probe: Probe,
     /// Of a consumer that the group pushes to.
     pub(crate) registration: Option<Registration>,
     pub(crate) meters: ConsumerMeters,
     pub(crate) supervisor: Supervisor,
 }
 
-/// Whether this consumer is registered and reaches Redis, and if not, why.
+/// Whether this consumer is registered and could commit, and if not, why.
 ///
 /// One that pulls registers nowhere.
 #[utoipa::path(
@@ -45,6 +46,6 @@ pub(super) async fn ready(State(needs): State<Needs>) -> Readiness {
     {
         reasons.push("not registered with the group".to_owned());
     }
-    reasons.extend(needs.connection.trouble().await);
+    reasons.extend(needs.probe.trouble().await);
     Readiness::unless(reasons)
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use redis::{Cmd, FromRedisValue, Value, cmd};
 
 use super::{DurableQueue, STREAM_GROUP};
-use crate::BusError;
+use crate::{BusError, probe::Need};
 
 /// One who reads the queue: a replica of the group, or a consumer that pulls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,13 @@ pub struct ReaderStatus {
 }
 
 impl DurableQueue {
+    /// The keys that messages are written to on their way through the queue.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need> {
+        let own = [Need::stream(&self.key), Need::account(&self.account_key)];
+        own.into_iter().chain(self.queued.needs()).collect()
+    }
+
     /// How long the oldest unsettled entry has been in the queue, by the clock of Redis; `None` when
     /// there is none.
     ///
