@@ -1,9 +1,10 @@
-//! Warns of settings of the Redis server that endanger messages.
+//! Warns of settings of the Redis server that endanger messages, and of messages that nobody would deliver.
 
 use std::time::Duration;
 
 use redis_bus::{
-    Connection,
+    BusError, Connection,
+    queue::DurableQueue,
     server_check::{Danger, dangers},
 };
 use service_kit::{backoff::Backoff, supervisor::Role};
@@ -16,6 +17,8 @@ use tracing::{debug, warn};
 pub(crate) struct ServerChecker {
     pub(crate) connection: Connection,
     pub(crate) is_durable: bool,
+    /// The durable queue, whether this group reads it or not.
+    pub(crate) queue: DurableQueue,
 }
 
 impl ServerChecker {
@@ -36,6 +39,21 @@ impl ServerChecker {
         }
     }
 
+    /// Warns of what waits in the durable queue from earlier, when neither this group nor anybody else reads it.
+    async fn check_queue(&self) -> Result<(), BusError> {
+        let account = self.queue.account().await?;
+        let waiting = account.in_flight + account.queued;
+        if waiting > 0 && !self.queue.is_read().await? {
+            warn!(
+                waiting,
+                queue = self.queue.key(),
+                "{waiting} messages wait in the durable queue, and nobody reads it: this group has its queue in \
+                 memory. Run a group with --queue stream or a consumer with --intake pull until it is empty"
+            );
+        }
+        Ok(())
+    }
+
     fn concerns_us(&self, danger: &Danger) -> bool {
         match danger {
             Danger::PubSubLimit => !self.is_durable,
@@ -50,6 +68,11 @@ impl Role for ServerChecker {
         tokio::select! {
             () = cancelled.cancelled() => return,
             () = self.check() => {}
+        }
+        if !self.is_durable
+            && let Err(cause) = self.check_queue().await
+        {
+            debug!(%cause, "cannot see whether messages wait in the durable queue");
         }
         cancelled.cancelled().await;
     }

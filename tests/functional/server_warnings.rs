@@ -3,8 +3,9 @@
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service,
-    services::{group, wait_until_subscribed},
+    services::{dead_letters, group, wait_until_subscribed},
     status::wait_for_status,
+    wait_until,
 };
 use serde_json::json;
 
@@ -108,5 +109,47 @@ async fn a_redis_that_does_not_tell_its_settings_is_used_all_the_same() -> Resul
         expect_it_works_without(&["-config", "-info"]),
     )?;
     assert_eq!((config, info), (Vec::new(), Vec::new()));
+    Ok(())
+}
+
+const UNREAD: &str = "messages wait in the durable queue, and nobody reads it";
+
+#[tokio::test]
+async fn a_group_in_memory_says_at_start_how_many_messages_wait_in_the_durable_queue() -> Result<()>
+{
+    let redis = PrivateRedis::start(&SAFE).await?;
+    let bus = Bus::of(&redis);
+    let mut durable = group(&redis, &["--queue", "stream"]).await?;
+    for id in ["a", "b", "c"] {
+        bus.publish_id(id).await?;
+    }
+    wait_until("the messages to wait", PATIENCE, async || {
+        Ok(bus.queue_length().await? == 3)
+    })
+    .await?;
+    durable.terminate(PATIENCE).await?;
+    let after = group(&redis, &["--queue", "memory"]).await?;
+    let said = after.wait_for_log(UNREAD, PATIENCE).await?;
+    assert!(
+        said.contains(r#""waiting":3"#) && said.contains("WARN"),
+        "{said}"
+    );
+    assert!(
+        said.contains("--queue stream") && said.contains("--intake pull"),
+        "{said}"
+    );
+
+    bus.bury(&["letter"]).await?;
+    let replay = ["replay", "--all", "--dryRun"];
+    let to_memory = dead_letters(&redis, &[&replay[..], &["--queue", "memory"]].concat()).await?;
+    let warning = "3 messages wait in the durable queue, and nobody reads it just now";
+    assert!(to_memory.output.contains(warning), "{to_memory:?}");
+    assert!(
+        !to_memory.output.contains("--queue stream is safer"),
+        "{to_memory:?}"
+    );
+    let to_stream = dead_letters(&redis, &[&replay[..], &["--queue", "stream"]].concat()).await?;
+    let warning = "nobody reads the durable queue just now";
+    assert!(to_stream.output.contains(warning), "{to_stream:?}");
     Ok(())
 }

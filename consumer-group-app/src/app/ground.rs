@@ -237,6 +237,11 @@ impl Ground {
         let checker = ServerChecker {
             connection: self.connection.clone(),
             is_durable: self.durable.is_some(),
+            queue: DurableQueue::new(
+                self.connection.clone(),
+                &names.processed_stream,
+                retention.dedup_window,
+            ),
         };
         self.supervisor.spawn("server checker", stage(), checker);
     }

@@ -60,7 +60,16 @@ pub(super) async fn run(
 async fn find_way(letters: &DeadLetters, queue: QueueKind, channel: String) -> Result<Way> {
     let has_queue = letters.has_durable_queue().await?;
     match queue {
-        QueueKind::Stream if has_queue => Ok(Way::Queue),
+        QueueKind::Stream if has_queue => {
+            let (_, is_read) = letters.durable_queue().await?;
+            if !is_read {
+                tell(
+                    "warning: nobody reads the durable queue just now: what is replayed waits there until a \
+                     consumer-group-app with --queue stream or a consumer with --intake pull does",
+                );
+            }
+            Ok(Way::Queue)
+        }
         QueueKind::Stream => bail!(
             "nobody ever read a durable queue beside {}, so nothing would come of it: start \
              consumer-group-app with --queue stream and a consumer, or name the stream it has with \
@@ -69,14 +78,28 @@ async fn find_way(letters: &DeadLetters, queue: QueueKind, channel: String) -> R
         ),
         QueueKind::Memory => {
             if has_queue {
-                tell(
-                    "warning: a durable queue is in use; --queue stream is safer, because what is \
-                     published is lost with a group that is killed",
-                );
+                warn_of_queue(letters).await?;
             }
             Ok(Way::Channel(channel))
         }
     }
+}
+
+/// Says which way is right where there is a durable queue: it depends on whether somebody reads it.
+async fn warn_of_queue(letters: &DeadLetters) -> Result<()> {
+    let (waiting, is_read) = letters.durable_queue().await?;
+    if is_read {
+        tell(
+            "warning: a durable queue is in use; --queue stream is safer, because what is published is lost \
+             with a group that is killed",
+        );
+    } else if waiting > 0 {
+        tell(&format!(
+            "warning: {waiting} messages wait in the durable queue, and nobody reads it just now: they are \
+             delivered once a consumer-group-app with --queue stream or a consumer with --intake pull runs"
+        ));
+    }
+    Ok(())
 }
 
 /// Finds the letters, and which of their messages have been processed.

@@ -232,7 +232,17 @@ impl DeadLetters {
             .await
     }
 
-    /// Whether a durable queue is in use, so that replays should go there.
+    /// How many messages are in the durable queue, and whether somebody reads it just now.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn durable_queue(&self) -> Result<(u64, bool), BusError> {
+        let account = self.queue.account().await?;
+        let is_read = self.queue.is_read().await?;
+        Ok((account.in_flight + account.queued, is_read))
+    }
+
+    /// Whether a durable queue was ever read, so that replays may go there.
     ///
     /// # Errors
     /// [`BusError`] when Redis cannot be reached or refuses.

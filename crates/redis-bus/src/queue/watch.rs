@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use redis::{Cmd, FromRedisValue, Value, cmd};
 
-use super::{DurableQueue, STREAM_GROUP};
+use super::{DurableQueue, RECLAIM_IDLE, STREAM_GROUP};
 use crate::{BusError, probe::Need};
 
 /// One who reads the queue: a replica of the group, or a consumer that pulls.
@@ -37,6 +37,15 @@ impl DurableQueue {
         };
         let millis: i64 = self.connection.script(&self.watch, call).await?;
         Ok(u64::try_from(millis).ok().map(Duration::from_millis))
+    }
+
+    /// Whether somebody reads the queue just now: each reader asks, or keeps what it has, every few seconds.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses.
+    pub async fn is_read(&self) -> Result<bool, BusError> {
+        let readers = self.readers(1).await?;
+        Ok(readers.iter().any(|reader| reader.idle < RECLAIM_IDLE))
     }
 
     /// Who reads the queue, `most` of them at the most, those that asked last first.
