@@ -235,6 +235,13 @@ impl ConsumerGroup {
         }
     }
 
+    /// Whether there is a member that is not among these.
+    pub(crate) fn has_more_than(&self, ids: &[ConsumerId]) -> bool {
+        self.members()
+            .iter()
+            .any(|member| !ids.contains(&member.id))
+    }
+
     /// How many members there are.
     pub(crate) fn len(&self) -> usize {
         self.members().len()

@@ -25,6 +25,8 @@ pub(crate) enum Outcome {
     TimedOut,
     /// The consumer could not be connected to.
     Unreachable(String),
+    /// A proxy in front of the consumer did not reach it, or got no answer.
+    BadGateway(String),
     /// This side could not connect, such as for want of a file descriptor; the consumer is not to blame.
     OwnFault(String),
 }
@@ -38,6 +40,7 @@ impl Outcome {
             Self::Rejected(error)
             | Self::Failed(error)
             | Self::Unreachable(error)
+            | Self::BadGateway(error)
             | Self::OwnFault(error) => error.clone(),
             Self::Busy(_) => "the consumer was busy".to_owned(),
             Self::TimedOut => "the consumer did not answer in time".to_owned(),
@@ -102,12 +105,20 @@ impl Held {
     pub(crate) fn note_failure(&mut self, consumer: &ConsumerId, outcome: &Outcome) {
         self.tried.push(consumer.clone());
         self.last_error = outcome.describe();
-        if matches!(outcome, Outcome::Unreachable(_) | Outcome::Busy(_)) {
-            self.fruitless = self.fruitless.saturating_add(1);
+        if matches!(
+            outcome,
+            Outcome::Unreachable(_) | Outcome::BadGateway(_) | Outcome::Busy(_)
+        ) {
+            self.note_fruitless();
         }
         if matches!(outcome, Outcome::OwnFault(_)) {
             self.undo_attempt();
         }
+    }
+
+    /// Notes that the attempt does not count towards the most there may be.
+    pub(crate) fn note_fruitless(&mut self) {
+        self.fruitless = self.fruitless.saturating_add(1);
     }
 
     /// Whether an attempt before the one that just ended may have been successful unknown to us: a

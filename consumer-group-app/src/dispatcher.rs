@@ -71,8 +71,8 @@ impl Role for Dispatcher {
                 biased;
                 () = cancelled.cancelled() => return,
                 _ = self.returns.recv_many(&mut returned, BATCH) => {
-                    for Returned { delivery, outcome } in returned.drain(..) {
-                        self.settle(delivery, &outcome);
+                    for returned in returned.drain(..) {
+                        self.settle(returned);
                     }
                 }
                 () = yield_now(), if pass == Pass::More => {}
@@ -114,16 +114,30 @@ impl Dispatcher {
     }
 
     /// Decides what becomes of a delivery that failed.
-    fn settle(&mut self, delivery: Delivery, outcome: &Outcome) {
+    fn settle(&mut self, returned: Returned) {
+        let Returned {
+            mut delivery,
+            outcome,
+            is_proven,
+        } = returned;
         let may_go_elsewhere_at_once = match outcome {
             // Outboxes settle these themselves. Should one come here, it goes back to the queue, and
             // the next consumer says that it is a duplicate.
             Outcome::Delivered | Outcome::Duplicate => return,
+            // The word of one that never delivered anything is not enough while there is another to ask.
+            Outcome::Rejected(_)
+                if !is_proven && self.group.has_more_than(&delivery.held.tried) =>
+            {
+                delivery.held.note_fruitless();
+                true
+            }
             Outcome::Rejected(_) => {
                 return self.pending.give_up(delivery, DeadLetterReason::Rejected);
             }
             Outcome::Unreachable(_) | Outcome::OwnFault(_) => true,
-            Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut => false,
+            Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut | Outcome::BadGateway(_) => {
+                false
+            }
         };
         if let Some(reason) = self.policy.gives_up(&delivery.held) {
             self.pending.give_up(delivery, reason);

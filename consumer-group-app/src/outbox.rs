@@ -28,7 +28,7 @@ use crate::{
     flow::Flow,
     lane::Lane,
     record::Record,
-    standing::Standing,
+    standing::{Fitness, Standing},
 };
 
 /// How many batches are under way to a consumer at the most: while it works on one the next comes in.
@@ -40,6 +40,8 @@ const BATCHES_AT_ONCE: usize = 2;
 pub(crate) struct Returned {
     pub(crate) delivery: Delivery,
     pub(crate) outcome: Outcome,
+    /// Whether the consumer ever delivered a message.
+    pub(crate) is_proven: bool,
 }
 
 /// The role that delivers to one consumer, a bounded number of messages at a time.
@@ -137,8 +139,13 @@ impl Outbox {
         self.requests < self.bounds().1 && self.messages < self.limit.get()
     }
 
-    /// Starts an attempt with what waits now, as far as the consumer takes it.
+    /// Starts an attempt with what waits now, as far as the consumer takes it. While it is closed, what waits
+    /// goes elsewhere.
     fn attempt(&mut self) -> Option<impl Future<Output = Attempt> + Send + 'static> {
+        if self.standing.fitness() == Fitness::Closed {
+            self.drop_waiting();
+            return None;
+        }
         let (max_batch, max_requests) = self.bounds();
         self.limit.set_most(max_batch.saturating_mul(max_requests));
         let most = max_batch.min(self.limit.get() - self.messages);
@@ -172,10 +179,20 @@ impl Outbox {
                 deliveries,
                 outcomes,
                 lane,
+                begun,
                 took: begun.elapsed(),
                 was_alone,
             }
         })
+    }
+
+    /// What waits goes back to the queue. No more than waits now, because the dispatcher may bring as much
+    /// again when nobody else is left.
+    fn drop_waiting(&mut self) {
+        self.next.clear();
+        for _ in 0..self.waiting.len() {
+            drop(self.waiting.try_recv());
+        }
     }
 
     fn note_under_way(&mut self, messages: usize) {

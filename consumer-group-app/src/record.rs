@@ -74,7 +74,7 @@ impl Outcomes {
             Outcome::Busy(_) => &mut self.busy,
             Outcome::Failed(_) => &mut self.failed,
             Outcome::TimedOut => &mut self.timed_out,
-            Outcome::Unreachable(_) => &mut self.unreachable,
+            Outcome::Unreachable(_) | Outcome::BadGateway(_) => &mut self.unreachable,
             Outcome::OwnFault(_) => return None,
         };
         Some(count)

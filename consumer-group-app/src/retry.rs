@@ -26,19 +26,17 @@ const BUDGET_PER_SECOND: f64 = 10.0;
 /// How often and how long a message is tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
+    /// Attempts that reached no consumer, or one that would not look at the message, do not count.
     pub(crate) max_attempts: u32,
     /// Counted from the first attempt. `None` with the durable queue: a message may wait there for as
-    /// long as there is no consumer that takes it, and attempts that reached none do not count.
+    /// long as there is no consumer that takes it.
     pub(crate) deadline: Option<Duration>,
 }
 
 impl RetryPolicy {
     /// Why a message that failed is given up, if it is.
     pub(crate) fn gives_up(&self, held: &Held) -> Option<DeadLetterReason> {
-        let attempts = match self.deadline {
-            Some(_) => held.attempts,
-            None => held.attempts.saturating_sub(held.fruitless),
-        };
+        let attempts = held.attempts.saturating_sub(held.fruitless);
         if attempts >= self.max_attempts {
             Some(DeadLetterReason::AttemptsExhausted)
         } else if self.is_overdue(held) {
@@ -179,10 +177,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_deadline_only_attempts_that_reached_a_consumer_count() {
+    async fn only_attempts_that_reached_a_consumer_count() {
+        for deadline in [None, Some(Duration::from_secs(2_000_000))] {
+            expect_only_fruitful_attempts_to_count(deadline).await;
+        }
+    }
+
+    async fn expect_only_fruitful_attempts_to_count(deadline: Option<Duration>) {
         let policy = RetryPolicy {
             max_attempts: 2,
-            deadline: None,
+            deadline,
         };
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
         let mut held = Held::new(Message::parse(body).unwrap(), Instant::now());

@@ -1,7 +1,7 @@
 //! How a consumer has been doing, and whether it is left out for a while.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -36,60 +36,88 @@ pub(crate) enum Fitness {
 
 /// The standing of one consumer, shared by those who pick it and those who deliver to it.
 ///
-/// Outlier detection as Envoy does it: consecutive failures eject for a time that grows.
+/// Outlier detection as Envoy does it: consecutive failures eject for a time that grows. Each verdict has its own
+/// end, so that none shortens another.
 #[derive(Debug, Default)]
 pub(crate) struct Standing(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// Whether it ever delivered a message.
+    is_proven: bool,
     failures_in_a_row: u32,
     ejections_in_a_row: u32,
-    out: Option<Out>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Out {
-    until: Instant,
-    fitness: Fitness,
+    /// When it was last left out. What began before says nothing of how it is since.
+    judged: Option<Instant>,
+    ejected_until: Option<Instant>,
+    closed_until: Option<Instant>,
+    waiting_until: Option<Instant>,
 }
 
 impl Standing {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the consumer may be picked now.
     pub(crate) fn fitness(&self) -> Fitness {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.out {
-            None => Fitness::Active,
-            Some(out) if Instant::now() < out.until => out.fitness,
-            Some(_) => {
-                state.out = None;
-                Fitness::Active
-            }
+        let state = self.state();
+        let lasts = |until: Option<Instant>| until.is_some_and(|until| Instant::now() < until);
+        if lasts(state.closed_until) {
+            Fitness::Closed
+        } else if lasts(state.ejected_until) {
+            Fitness::Ejected
+        } else if lasts(state.waiting_until) {
+            Fitness::Waiting
+        } else {
+            Fitness::Active
         }
     }
 
-    /// Notes an attempt's outcome; `true` when it ejected the consumer just now.
-    pub(crate) fn note(&self, outcome: &Outcome) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether the consumer ever delivered a message.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.state().is_proven
+    }
+
+    /// Notes the outcome of an attempt that began then; `true` when it ejected the consumer just now.
+    pub(crate) fn note(&self, outcome: &Outcome, begun: Instant) -> bool {
+        let mut state = self.state();
+        let now = Instant::now();
         match outcome {
-            Outcome::Delivered | Outcome::Duplicate | Outcome::Rejected(_) => {
-                *state = State::default();
+            Outcome::Delivered | Outcome::Duplicate => {
+                state.is_proven = true;
+                state.succeeded(begun);
+                false
+            }
+            // What never delivered may be anything that answers HTTP.
+            Outcome::Rejected(_) => {
+                if state.is_proven {
+                    state.succeeded(begun);
+                }
                 false
             }
             Outcome::Busy(wait) => {
-                let until = Instant::now() + (*wait).min(LONGEST_EJECTION);
-                state.out = Some(Out {
-                    until,
-                    fitness: Fitness::Closed,
-                });
+                let until = now + (*wait).min(LONGEST_EJECTION);
+                state.closed_until = state.closed_until.max(Some(until));
+                state.judged = Some(now);
                 false
             }
-            Outcome::Failed(_) | Outcome::TimedOut => {
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::BadGateway(_) => {
                 state.failures_in_a_row += 1;
-                state.failures_in_a_row >= FAILURES_TO_EJECT && state.eject(Fitness::Ejected)
+                if state.failures_in_a_row < FAILURES_TO_EJECT {
+                    return false;
+                }
+                let until = state.eject(now);
+                state.ejected_until = state.ejected_until.max(until);
+                until.is_some()
             }
-            Outcome::Unreachable(_) => state.eject(Fitness::Closed),
+            Outcome::Unreachable(_) => {
+                let until = state.eject(now);
+                state.closed_until = state.closed_until.max(until);
+                until.is_some()
+            }
             Outcome::OwnFault(_) => {
-                state.wait();
+                state.waiting_until = Some(now + OWN_FAULT_WAIT);
                 false
             }
         }
@@ -97,20 +125,20 @@ impl Standing {
 }
 
 impl State {
-    /// Waits a little, unless it is out for longer.
-    fn wait(&mut self) {
-        let until = Instant::now() + OWN_FAULT_WAIT;
-        if self.out.is_none_or(|out| out.until < until) {
-            let fitness = Fitness::Waiting;
-            self.out = Some(Out { until, fitness });
+    /// A message was processed. That lifts no verdict that was passed after the attempt had begun.
+    fn succeeded(&mut self, begun: Instant) {
+        self.failures_in_a_row = 0;
+        if self.judged.is_none_or(|judged| judged <= begun) {
+            self.ejections_in_a_row = 0;
+            (self.ejected_until, self.closed_until) = (None, None);
         }
     }
 
-    /// Ejects, unless it is out already: attempts begun before the ejection do not lengthen it.
-    fn eject(&mut self, fitness: Fitness) -> bool {
-        let now = Instant::now();
-        if self.out.is_some_and(|out| now < out.until) {
-            return false;
+    /// When an ejection ends that begins now; none while it is out already: attempts begun before an ejection
+    /// do not lengthen it.
+    fn eject(&mut self, now: Instant) -> Option<Instant> {
+        if self.ejected_until.max(self.closed_until) > Some(now) {
+            return None;
         }
         let factor = 1_u32
             .checked_shl(self.ejections_in_a_row)
@@ -118,11 +146,8 @@ impl State {
         let lasts = FIRST_EJECTION.saturating_mul(factor).min(LONGEST_EJECTION);
         self.ejections_in_a_row = self.ejections_in_a_row.saturating_add(1);
         self.failures_in_a_row = 0;
-        self.out = Some(Out {
-            until: now + lasts,
-            fitness,
-        });
-        true
+        self.judged = Some(now);
+        Some(now + lasts)
     }
 }
 
@@ -131,6 +156,11 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+
+    /// Notes the outcome of an attempt that begins and ends now.
+    fn note(standing: &Standing, outcome: &Outcome) -> bool {
+        standing.note(outcome, Instant::now())
+    }
 
     fn failed() -> Outcome {
         Outcome::Failed("no".to_owned())
@@ -143,7 +173,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn five_failures_in_a_row_eject_for_a_second() {
         let standing = Standing::default();
-        let ejected: Vec<_> = (0..5).map(|_| standing.note(&failed())).collect();
+        let ejected: Vec<_> = (0..5).map(|_| note(&standing, &failed())).collect();
         assert_eq!(ejected, [false, false, false, false, true]);
         assert_eq!(standing.fitness(), Fitness::Ejected);
         advance(FIRST_EJECTION).await;
@@ -154,8 +184,8 @@ mod tests {
     async fn a_success_between_failures_starts_the_count_anew() {
         let standing = Standing::default();
         for _ in 0..20 {
-            (0..4).for_each(|_| assert!(!standing.note(&failed())));
-            standing.note(&Outcome::Delivered);
+            (0..4).for_each(|_| assert!(!note(&standing, &failed())));
+            note(&standing, &Outcome::Delivered);
         }
         assert_eq!(standing.fitness(), Fitness::Active);
     }
@@ -165,8 +195,8 @@ mod tests {
         let standing = Standing::default();
         let mut lasted = Vec::new();
         for _ in 0..8 {
-            assert!(standing.note(&refused()));
-            assert!(!standing.note(&refused()), "begun before the ejection");
+            assert!(note(&standing, &refused()));
+            assert!(!note(&standing, &refused()), "begun before the ejection");
             let from = Instant::now();
             while standing.fitness() == Fitness::Closed {
                 advance(Duration::from_secs(1)).await;
@@ -174,8 +204,8 @@ mod tests {
             lasted.push(from.elapsed().as_secs());
         }
         assert_eq!(lasted, [1, 2, 4, 8, 16, 32, 60, 60]);
-        standing.note(&Outcome::Delivered);
-        standing.note(&refused());
+        note(&standing, &Outcome::Delivered);
+        note(&standing, &refused());
         advance(FIRST_EJECTION).await;
         assert_eq!(standing.fitness(), Fitness::Active);
     }
@@ -183,25 +213,78 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_fault_of_this_side_is_waited_for_and_not_held_against_the_consumer() {
         let standing = Standing::default();
+        let own_fault = || Outcome::OwnFault("no file descriptor".to_owned());
         for _ in 0..100 {
-            assert!(!standing.note(&Outcome::OwnFault("no file descriptor".to_owned())));
+            assert!(!note(&standing, &own_fault()));
             assert_eq!(standing.fitness(), Fitness::Waiting);
         }
         advance(OWN_FAULT_WAIT).await;
         assert_eq!(standing.fitness(), Fitness::Active);
-        standing.note(&refused());
-        standing.note(&Outcome::OwnFault("no file descriptor".to_owned()));
+        note(&standing, &refused());
+        note(&standing, &own_fault());
         assert_eq!(standing.fitness(), Fitness::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_begun_before_a_verdict_does_not_lift_it() {
+        let before = Instant::now();
+        for verdict in [Outcome::Busy(Duration::from_secs(30)), refused()] {
+            let standing = Standing::default();
+            advance(Duration::from_millis(1)).await;
+            note(&standing, &verdict);
+            standing.note(&Outcome::Delivered, before);
+            assert_eq!(standing.fitness(), Fitness::Closed, "{verdict:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_verdict_does_not_shorten_a_longer_one() {
+        let standing = Standing::default();
+        note(&standing, &Outcome::Busy(Duration::from_secs(30)));
+        note(&standing, &Outcome::Busy(Duration::from_secs(1)));
+        advance(Duration::from_secs(29)).await;
+        assert_eq!(standing.fitness(), Fitness::Closed);
+        advance(Duration::from_secs(1)).await;
+        for _ in 0..4 {
+            note(&standing, &refused());
+            note(&standing, &Outcome::Busy(Duration::from_millis(1)));
+            assert_eq!(standing.fitness(), Fitness::Closed);
+            while standing.fitness() == Fitness::Closed {
+                advance(Duration::from_millis(500)).await;
+            }
+        }
+        note(&standing, &refused());
+        note(&standing, &Outcome::Busy(Duration::from_secs(1)));
+        advance(Duration::from_secs(15)).await;
+        assert_eq!(standing.fitness(), Fitness::Closed, "the fifth lasts 16 s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejection_by_one_that_never_delivered_clears_nothing() {
+        let standing = Standing::default();
+        let rejected = Outcome::Rejected("no".to_owned());
+        for _ in 0..4 {
+            note(&standing, &failed());
+            note(&standing, &rejected);
+        }
+        assert!(!standing.is_proven());
+        assert!(note(&standing, &failed()), "the fifth in a row");
+        advance(FIRST_EJECTION).await;
+        note(&standing, &Outcome::Delivered);
+        assert!(standing.is_proven());
+        (0..4).for_each(|_| assert!(!note(&standing, &failed())));
+        note(&standing, &rejected);
+        assert!(!note(&standing, &failed()), "a proven one's word counts");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_consumer_is_left_alone_as_long_as_it_asks_and_no_longer_than_a_minute() {
         let standing = Standing::default();
-        assert!(!standing.note(&Outcome::Busy(Duration::from_secs(3))));
+        assert!(!note(&standing, &Outcome::Busy(Duration::from_secs(3))));
         assert_eq!(standing.fitness(), Fitness::Closed);
         advance(Duration::from_secs(3)).await;
         assert_eq!(standing.fitness(), Fitness::Active);
-        standing.note(&Outcome::Busy(Duration::from_secs(3600)));
+        note(&standing, &Outcome::Busy(Duration::from_secs(3600)));
         advance(LONGEST_EJECTION).await;
         assert_eq!(standing.fitness(), Fitness::Active);
     }

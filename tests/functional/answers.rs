@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(crate) const MESSAGES: usize = 40;
 
 pub(crate) struct Scene {
-    _redis: PrivateRedis,
+    pub(crate) redis: PrivateRedis,
     pub(crate) group: Service,
     pub(crate) bus: Bus,
 }
@@ -24,11 +24,7 @@ impl Scene {
     pub(crate) async fn with(args: &[&str]) -> Result<Self> {
         let redis = redis().await?;
         let (group, bus) = (group(&redis, args).await?, Bus::of(&redis));
-        Ok(Self {
-            _redis: redis,
-            group,
-            bus,
-        })
+        Ok(Self { redis, group, bus })
     }
 
     pub(crate) async fn join(&self, reply: Reply) -> Result<FakeConsumer> {

@@ -129,7 +129,7 @@ async fn a_batch_is_as_small_as_the_operator_says() -> Result<()> {
 async fn a_consumer_that_says_it_takes_batches_and_does_not_is_given_single_messages() -> Result<()>
 {
     let ids = ids(300);
-    for refusal in [400, 404, 405, 413, 415, 422] {
+    for refusal in [400, 404, 405, 413, 415, 422, 501] {
         let scene = Scene::with(&ids, &["--maxAttempts", "1"]).await?;
         let consumer =
             batch_consumer(Arc::new(100.into()), move |_| Reply::status(refusal)).await?;

@@ -28,6 +28,7 @@ mod answers;
 mod api_docs;
 mod bad_input;
 mod batches;
+mod blame;
 mod buffer;
 mod dead_letters;
 mod dead_letters_cli;

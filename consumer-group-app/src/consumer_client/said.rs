@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn a_number_that_breaks_off_is_none() {
         assert_eq!(Said::read(br#"{"processed":51"#).processed, None);
-        assert_eq!(Said::read(br#"{"processed":51,"message":"we"#).processed, Some(51));
+        assert_eq!(
+            Said::read(br#"{"processed":51,"message":"we"#).processed,
+            Some(51)
+        );
     }
 
     #[test]

@@ -110,11 +110,12 @@ fn outcome(
     match status.as_u16() {
         200..=299 if is_duplicate() => Outcome::Duplicate,
         200..=299 => Outcome::Delivered,
-        400 | 404 | 405 | 413 | 415 | 422 => Outcome::Rejected(describe()),
+        400 | 413 | 422 => Outcome::Rejected(describe()),
         429 | 503 => Outcome::Busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
         // So a consumer says that neither it nor the message is at fault, such as when Redis, where
         // it stores what it processed, does not take it.
         500..=599 if let Some(wait) = retry_after => Outcome::Busy(wait),
+        502 | 504 => Outcome::BadGateway(describe()),
         _ => Outcome::Failed(describe()),
     }
 }
@@ -156,12 +157,23 @@ mod tests {
         for status in [200, 201, 204] {
             assert_eq!(message(status, b"why"), Outcome::Delivered, "{status}");
         }
-        for status in [400, 404, 405, 413, 415, 422] {
+        for status in [400, 413, 422] {
             let outcome = message(status, b"why");
             assert!(matches!(outcome, Outcome::Rejected(_)), "{status}");
             assert!(matches!(batch(status, ""), Outcomes::NoBatches(_)));
         }
-        for status in [301, 401, 403, 408, 409, 500, 502, 504] {
+        for status in [404, 405, 415, 501] {
+            let outcome = message(status, b"why");
+            assert!(matches!(outcome, Outcome::Failed(_)), "{status}");
+            assert!(matches!(batch(status, ""), Outcomes::NoBatches(_)));
+        }
+        for status in [502, 504] {
+            let outcome = message(status, b"why");
+            assert!(matches!(outcome, Outcome::BadGateway(_)), "{status}");
+            let outcomes = batch(status, "");
+            assert!(matches!(outcomes, Outcomes::All(Outcome::BadGateway(_))));
+        }
+        for status in [301, 401, 403, 408, 409, 500] {
             let outcome = message(status, b"why");
             assert!(matches!(outcome, Outcome::Failed(_)), "{status}");
             assert!(matches!(

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use protocol::http::MAX_BATCH_BODY_BYTES;
+use tokio::time::Instant;
 
 use crate::{
     consumer_client::Outcomes,
@@ -16,6 +17,7 @@ pub(super) struct Attempt {
     pub(super) deliveries: Vec<Delivery>,
     pub(super) outcomes: Outcomes,
     pub(super) lane: Option<Lane>,
+    pub(super) begun: Instant,
     pub(super) took: Duration,
     /// Whether nothing else was under way when it began.
     pub(super) was_alone: bool,
@@ -55,6 +57,7 @@ fn is_well(outcome: &Outcome) -> bool {
         | Outcome::Failed(_)
         | Outcome::TimedOut
         | Outcome::Unreachable(_)
+        | Outcome::BadGateway(_)
         | Outcome::OwnFault(_) => false,
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of the messages of a request that has ended, and what the outbox learns of it.
 
 use protocol::http::PROCESS_MESSAGES;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Attempt, Outbox, Returned};
@@ -24,6 +25,7 @@ impl Outbox {
             deliveries,
             outcomes,
             lane,
+            begun,
             ..
         } = attempt;
         self.idle.extend(lane);
@@ -34,25 +36,34 @@ impl Outbox {
                     "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");
                 self.flow.set_max_batch(None);
                 for mut delivery in deliveries.into_iter().rev() {
-                    delivery.held.undo_attempt();
+                    // A success may have processed it.
+                    if !status.is_success() {
+                        delivery.held.undo_attempt();
+                    }
                     self.next.push_front(delivery);
                 }
             }
             Outcomes::All(Outcome::Delivered) => {
-                self.standing.note(&Outcome::Delivered);
+                self.standing.note(&Outcome::Delivered, begun);
                 self.record.note(&Outcome::Delivered, count(&deliveries));
                 let processed = |delivery| (delivery, Ending::Processed);
                 settled.extend(deliveries.into_iter().map(processed));
             }
             Outcomes::All(outcome) => {
                 for delivery in deliveries {
-                    let returned = self.note(delivery, outcome.clone(), &mut settled);
+                    let returned = self.note(delivery, outcome.clone(), begun, &mut settled);
                     self.give_back(returned).await;
                 }
             }
             Outcomes::Each(outcomes) => {
+                let is_done =
+                    |outcome| matches!(outcome, &Outcome::Delivered | &Outcome::Duplicate);
+                if outcomes.iter().any(is_done) {
+                    // First, so that its word counts for the others.
+                    self.standing.note(&Outcome::Delivered, begun);
+                }
                 for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
-                    let returned = self.note(delivery, outcome, &mut settled);
+                    let returned = self.note(delivery, outcome, begun, &mut settled);
                     self.give_back(returned).await;
                 }
             }
@@ -86,10 +97,11 @@ impl Outbox {
         &mut self,
         mut delivery: Delivery,
         outcome: Outcome,
+        begun: Instant,
         settled: &mut Vec<(Delivery, Ending)>,
     ) -> Option<Returned> {
         self.record.note(&outcome, 1);
-        if self.standing.note(&outcome) {
+        if self.standing.note(&outcome, begun) {
             self.leave_out(&outcome);
         }
         let held = &mut delivery.held;
@@ -101,7 +113,11 @@ impl Outbox {
                 held.note_failure(&self.consumer, &outcome);
                 debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
                     attempt = held.attempts, error = held.last_error, "an attempt failed");
-                return Some(Returned { delivery, outcome });
+                return Some(Returned {
+                    delivery,
+                    outcome,
+                    is_proven: self.standing.is_proven(),
+                });
             }
         };
         settled.push((delivery, ending));
@@ -121,12 +137,7 @@ impl Outbox {
         warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
         self.record.ejected();
         self.was_away = true;
-        // What waits goes elsewhere: a dropped delivery goes back to the queue. No more than waits now,
-        // because the dispatcher may bring as much again when nobody else is left.
-        self.next.clear();
-        for _ in 0..self.waiting.len() {
-            drop(self.waiting.try_recv());
-        }
+        self.drop_waiting();
         // A full channel means that it is being checked on already.
         let _nudged = self.shared.suspects.try_send(self.consumer.clone());
     }

@@ -72,7 +72,7 @@ fn note(span: &mut Span, outcome: &Outcome) {
         Outcome::Busy(_) => "busy",
         Outcome::Failed(_) => "failed",
         Outcome::TimedOut => "timed_out",
-        Outcome::Unreachable(_) => "unreachable",
+        Outcome::Unreachable(_) | Outcome::BadGateway(_) => "unreachable",
         Outcome::OwnFault(_) => "own_fault",
     };
     span.note("outcome", name.to_owned());

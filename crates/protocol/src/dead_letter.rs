@@ -40,7 +40,7 @@ pub enum DeadLetterReason {
     TooLarge,
     /// `buffer_full`: it came while the buffer was full.
     BufferFull,
-    /// `rejected`: a consumer said that the message is at fault (HTTP 400, 404, 405, 413, 415, 422).
+    /// `rejected`: a consumer said that the message is at fault (HTTP 400, 413, 422).
     Rejected,
     /// `attempts_exhausted`: every allowed attempt failed.
     AttemptsExhausted,
