@@ -95,22 +95,34 @@ pub async fn build_programs<const N: usize>(
     if profile == Profile::Release {
         command.arg("--release");
     }
-    let output = tokio::process::Command::from(command)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("cargo build failed ({})", output.status);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = standard_output(command, "cargo build").await?;
     let mut paths = names.map(|_| PathBuf::new());
     for (path, name) in paths.iter_mut().zip(names) {
         *path = executable(&text, name)?;
     }
     Ok(paths)
+}
+
+/// Runs a program to its end and answers what it said on standard output. What it says on standard error, such as Cargo's
+/// progress and the compiler's errors, goes to ours as it comes.
+///
+/// # Errors
+/// When it cannot be run, or fails; `name` is what it is called then.
+pub async fn standard_output(command: Command, name: &str) -> Result<String> {
+    // Not tokio's `output`: it pipes standard error, whatever was set.
+    let program = tokio::process::Command::from(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot run {name}"))?;
+    let output = program.wait_with_output().await;
+    let output = output.with_context(|| format!("cannot read what {name} says"))?;
+    if !output.status.success() {
+        bail!("{name} failed ({})", output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Where Cargo says it put a program; it also says so of one that was up to date.
@@ -136,6 +148,42 @@ mod tests {
             {"reason":"build-finished","success":true}"#;
         assert_eq!(executable(text, PUBLISHER).unwrap(), Path::new("/t/p"));
         assert!(executable(text, GROUP).is_err());
+    }
+
+    /// Where the broken crate is, in the process that is to build it.
+    const BROKEN: &str = "LOCAL_STACK_TEST_BROKEN_CRATE";
+
+    #[tokio::test]
+    async fn a_build_that_fails_shows_the_error_of_the_compiler() {
+        if std::env::var_os(BROKEN).is_some() {
+            let error = Binaries::build(Profile::Dev).await.unwrap_err();
+            assert!(error.to_string().contains("cargo build failed"), "{error}");
+            return;
+        }
+        let broken = tempfile::tempdir().unwrap();
+        let file = |name: &str| broken.path().join(name);
+        let manifest = "[package]\nname = \"broken\"\n[workspace]\n[[bin]]\nname = \"broken\"\npath = \"main.rs\"\n";
+        std::fs::write(file("Cargo.toml"), manifest).unwrap();
+        std::fs::write(file("main.rs"), "fn main() { no_such_function() }").unwrap();
+        // In place of Cargo, one that builds the broken crate whatever it is told to build.
+        let line = r#"exec "$REAL_CARGO" build --quiet --manifest-path "$LOCAL_STACK_TEST_BROKEN_CRATE/Cargo.toml""#;
+        let stand_in = file("cargo");
+        std::fs::write(&stand_in, format!("#!/bin/sh\n{line}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&stand_in, executable).unwrap();
+        let ourselves = std::env::current_exe().unwrap();
+        let name = "binaries::tests::a_build_that_fails_shows_the_error_of_the_compiler";
+        let output = Command::new(ourselves)
+            .args(["--exact", name, "--nocapture"])
+            .env(BROKEN, broken.path())
+            .env("REAL_CARGO", cargo().get_program())
+            .env("CARGO", &stand_in)
+            .env_remove("CARGO_TARGET_DIR")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("no_such_function"), "{said}");
+        assert!(output.status.success(), "{said}");
     }
 
     #[test]

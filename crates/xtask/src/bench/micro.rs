@@ -1,7 +1,7 @@
 //! Small parts by themselves, as `cargo bench` measures them.
 
-use anyhow::{Context, Result, ensure};
-use local_stack::binaries::cargo;
+use anyhow::{Context, Result};
+use local_stack::binaries::{cargo, standard_output};
 use serde::{Deserialize, Serialize};
 
 use crate::output::{say, step, table};
@@ -46,24 +46,10 @@ pub(super) async fn run() -> Result<Micro> {
 
 /// What a benchmark prints.
 async fn bench(package: &str, name: &str, args: &[&str]) -> Result<String> {
-    let output = tokio::process::Command::from(cargo())
-        .args([
-            "bench",
-            "--quiet",
-            "--package",
-            package,
-            "--bench",
-            name,
-            "--",
-        ])
-        .args(args)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("cannot run cargo bench")?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cargo bench failed: {error}");
-    Ok(String::from_utf8(output.stdout)?)
+    let mut command = cargo();
+    command.args(["bench", "--quiet", "--package", package]);
+    command.args(["--bench", name, "--"]).args(args);
+    standard_output(command, "cargo bench").await
 }
 
 impl Micro {
