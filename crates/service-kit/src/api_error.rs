@@ -12,7 +12,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::telemetry::chain;
+use crate::{escape::escaped, telemetry::chain};
 
 /// What every call that went wrong answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,12 +30,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error with a status and a text for the client.
+    /// An error with a status and a text for the client, who may be at a terminal: harmful characters become escapes.
     #[must_use]
     pub fn new(status: StatusCode, text: String) -> Self {
         Self {
             status,
-            text,
+            text: escaped(text),
             retry_after_seconds: None,
         }
     }

@@ -8,6 +8,7 @@
 //! | [`telemetry`] | log output as text or JSON |
 //! | [`spans`] | spans for an OpenTelemetry collector, where one is set |
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
+//! | [`escape`] | text of strangers, made fit for terminals and log readers |
 //! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
 //! | [`backoff`] | exponential back-off with full jitter |
 //! | [`batches`] | taking what waits in a channel, many at a time |
@@ -26,6 +27,7 @@ pub mod api_error;
 pub mod backoff;
 pub mod batches;
 pub mod documents;
+pub mod escape;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;

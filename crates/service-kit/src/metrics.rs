@@ -16,6 +16,8 @@ use prometheus::{
 pub use prometheus::{Histogram, IntCounter as Counter, IntCounterVec};
 use tracing::error;
 
+use crate::telemetry;
+
 /// The path, on every service.
 pub const METRICS: &str = "/metrics";
 
@@ -28,6 +30,12 @@ pub const SECONDS: [f64; 18] = [
 
 /// The upper bounds of the buckets of how many messages there are in one piece.
 pub const MESSAGES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// What every service tells of its log.
+const DROPPED_LINES: Metric<'_> = Metric {
+    name: "log_lines_dropped_total",
+    help: "Log lines dropped because nobody read the log, or it could not be written.",
+};
 
 /// A name, its labels, and what it means.
 #[derive(Debug, Clone, Copy)]
@@ -205,6 +213,7 @@ fn int(value: u64) -> i64 {
 
 impl IntoResponse for Scrape {
     fn into_response(self) -> Response {
+        self.counter(DROPPED_LINES, telemetry::dropped_lines());
         let mut families = self.lasting.0.gather();
         families.extend(self.read.gather());
         let (encoder, mut text) = (TextEncoder::new(), Vec::new());

@@ -13,7 +13,7 @@ use crate::{
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     spans::{Export, TelemetrySettings},
-    telemetry::{self, LogSettings, SENTENCE, chain},
+    telemetry::{self, LogGuard, LogSettings, SENTENCE, chain},
 };
 
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
@@ -31,7 +31,7 @@ struct Common {
 /// What the command line asks for.
 enum Asked<S> {
     /// That the service runs.
-    Service(Loaded, Common, S),
+    Service(Loaded, Common, S, LogGuard),
     /// To be told something, and no more.
     Answer(Vec<u8>),
 }
@@ -46,8 +46,8 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
     service: impl FnOnce(S) -> F,
 ) -> ExitCode {
-    let (loaded, common, settings) = match prepare(program, read) {
-        Ok(Asked::Service(loaded, common, settings)) => (loaded, common, settings),
+    let (loaded, common, settings, _log) = match prepare(program, read) {
+        Ok(Asked::Service(loaded, common, settings, log)) => (loaded, common, settings, log),
         Ok(Asked::Answer(answer)) => return tell(program.name, &answer),
         Err(SettingsError::CommandLine(answer)) => answer.exit(),
         Err(cause) => {
@@ -109,8 +109,8 @@ fn prepare<S>(
         let effective = program.effective(&loaded);
         return Ok(Asked::Answer(effective.into_bytes()));
     }
-    telemetry::init(log)?;
-    Ok(Asked::Service(loaded, common, settings))
+    let log = telemetry::init(log)?;
+    Ok(Asked::Service(loaded, common, settings, log))
 }
 
 /// Says first of all what runs, and what was set about it.

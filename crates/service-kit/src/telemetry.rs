@@ -1,8 +1,13 @@
 //! Log output: text for people, JSON for machines.
 
 mod lines;
+mod panics;
+mod writer;
 
-use std::{env, io::IsTerminal};
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use serde::Deserialize;
 use tracing_subscriber::{
@@ -12,7 +17,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use self::lines::Lines;
+pub use self::writer::LogGuard;
+pub(crate) use self::writer::dropped_lines;
+use self::{lines::Lines, writer::LogWriter};
 use crate::settings::Setting;
 
 /// The name of an event whose message says all that its fields do: the text log leaves them out.
@@ -79,6 +86,9 @@ pub enum TelemetryError {
     /// Something else in this process logs already.
     #[error("cannot set up log output")]
     AlreadySet(#[from] tracing_subscriber::util::TryInitError),
+    /// The system refuses what the log is written with.
+    #[error("cannot set up log output to standard output")]
+    Output(#[from] io::Error),
 }
 
 /// Log output that can be set up.
@@ -106,19 +116,26 @@ impl LogSettings {
     }
 }
 
-/// Sends log lines to standard output from here on.
+/// Sends log lines to standard output from here on, those of panics among them. The last ones are written when the
+/// guard is dropped.
 ///
 /// # Errors
-/// [`TelemetryError::AlreadySet`] when called twice in a process.
-pub fn init(log: Log) -> Result<(), TelemetryError> {
+/// [`TelemetryError::AlreadySet`] when called twice in a process; [`TelemetryError::Output`] when there is no
+/// descriptor or no thread to write with.
+pub fn init(log: Log) -> Result<LogGuard, TelemetryError> {
     let Log { format, filter } = log;
+    let writer = LogWriter::start()?;
+    let guard = LogGuard(writer.clone());
+    let output = writer.clone();
+    let output = move || output.clone();
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::format().with_target(false);
     match format {
         LogFormat::Text => {
             let colours = wants_colours();
             let inner = lines.with_ansi(colours);
-            let layer = fmt::layer().with_ansi(colours);
+            let layer = fmt::layer().with_ansi(colours).with_writer(output);
+            let layer = layer.fmt_fields(lines::text_fields());
             registry
                 .with(layer.event_format(Lines { format, inner }))
                 .try_init()?;
@@ -126,18 +143,20 @@ pub fn init(log: Log) -> Result<(), TelemetryError> {
         LogFormat::Json => {
             let inner = lines.json().flatten_event(true);
             let layer = fmt::layer().fmt_fields(JsonFields::new());
+            let layer = layer.with_writer(output);
             registry
                 .with(layer.event_format(Lines { format, inner }))
                 .try_init()?;
         }
     }
-    Ok(())
+    panics::log_to(writer);
+    Ok(guard)
 }
 
 /// Whether a person looks at the log who wants colours: <https://no-color.org>.
 fn wants_colours() -> bool {
     let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && !is_unwanted
+    io::stdout().is_terminal() && !is_unwanted
 }
 
 /// An error with the whole chain of its causes, for a log field.

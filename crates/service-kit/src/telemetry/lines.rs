@@ -1,7 +1,7 @@
-//! How a log line looks beyond what `tracing-subscriber` does: the id of the request it belongs to, and
-//! sentences that need no fields.
+//! How a log line looks beyond what `tracing-subscriber` does: the id of the request it belongs to, sentences
+//! that need no fields, and escapes in place of what may harm who reads it.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use tracing::{
     Event, Level, Subscriber,
@@ -10,14 +10,17 @@ use tracing::{
 use tracing_subscriber::{
     fmt::{
         FmtContext, FormatEvent, FormatFields,
-        format::Writer,
+        format::{Writer, debug_fn},
         time::{FormatTime, SystemTime},
     },
     registry::LookupSpan,
 };
 
 use super::{LogFormat, SENTENCE};
-use crate::request_id;
+use crate::{
+    escape::{self, Escaping},
+    request_id,
+};
 
 /// The lines of `inner`, with what is ours.
 pub(super) struct Lines<F> {
@@ -40,22 +43,46 @@ where
         if self.format == LogFormat::Text && event.metadata().name() == SENTENCE {
             return sentence(writer, event);
         }
-        let Some(id) = request_id::current() else {
+        let id = request_id::current();
+        if self.format == LogFormat::Text && id.is_none() {
             return self.inner.format_event(context, writer, event);
-        };
+        }
         let mut line = String::new();
-        self.inner
-            .format_event(context, Writer::new(&mut line), event)?;
+        let inner = Writer::new(&mut line);
+        self.inner.format_event(context, inner, event)?;
         let line = line.trim_end();
         // The id holds nothing that either format would have to escape.
+        let id = id.as_ref();
         match self.format {
-            LogFormat::Text => writeln!(writer, "{line} request.id={id}"),
+            LogFormat::Text => {
+                let id = id.map(|id| format!(" request.id={id}"));
+                writeln!(writer, "{line}{}", id.unwrap_or_default())
+            }
             LogFormat::Json => {
                 let line = line.strip_suffix('}').unwrap_or(line);
-                writeln!(writer, r#"{line},"request.id":"{id}"}}"#)
+                escape::write_json(&mut writer, line)?;
+                let id = id.map(|id| format!(r#","request.id":"{id}""#));
+                writeln!(writer, "{}}}", id.unwrap_or_default())
             }
         }
     }
+}
+
+/// The fields of the text log: as `tracing-subscriber` writes them, with harmful characters as escapes.
+pub(super) fn text_fields() -> impl for<'w> FormatFields<'w> + 'static {
+    debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(Escaping(writer), "{value:?}"),
+        // Libraries that log by the crate `log` have their place in the code here.
+        name if name.starts_with("log.") => Ok(()),
+        name => {
+            let (italic, dim, plain) = match writer.has_ansi_escapes() {
+                true => ("\x1b[3m", "\x1b[2m", "\x1b[0m"),
+                false => ("", "", ""),
+            };
+            write!(writer, " {italic}{name}{plain}{dim}={plain}")?;
+            write!(Escaping(writer), "{value:?}")
+        }
+    })
 }
 
 /// Writes time, level and message.
@@ -92,7 +119,7 @@ struct Message<'w>(Writer<'w>, fmt::Result);
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.1 = write!(self.0, "{value:?}");
+            self.1 = write!(Escaping(&mut self.0), "{value:?}");
         }
     }
 }
