@@ -35,7 +35,7 @@ impl App {
         })
     }
 
-    /// Works until SIGTERM or SIGINT, then drains, or until Redis turns out to be of no use. A second signal ends at once.
+    /// Works until SIGTERM, SIGINT, SIGHUP or SIGQUIT, then drains, or until Redis turns out to be of no use. A second signal ends at once.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
@@ -53,7 +53,7 @@ impl App {
         };
         let drained = tokio::select! {
             drained = running.drain(grace) => drained,
-            signal = signals.next() => bail!("{signal} again: ended at once"),
+            signal = signals.next() => bail!("{signal}, a second signal: ended at once"),
         };
         let Some(failure) = failure else {
             return drained;

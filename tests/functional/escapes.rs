@@ -9,7 +9,7 @@ use harness::{
     wait_until,
 };
 use serde_json::json;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
 /// Escape, C1, new lines of four kinds, and characters that turn the direction of text.
 const HARMFUL: &str = "\u{1b}[31m\u{9b}2J\r\n\u{85}\u{2028}\u{7f}\u{200f}\u{202e}\u{2066}";
@@ -81,5 +81,19 @@ async fn the_log_of_a_consumer_escapes_what_ids_of_messages_hold() -> Result<()>
         ensure!(answer.status == 200, "{answer:?}");
         expect_escapes(&consumer).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_error_of_the_publisher_escapes_what_it_quotes() -> Result<()> {
+    let redis = redis().await?;
+    let output = Command::new(&binaries().await?.publisher)
+        .args(["--file", &id(), "--redisServerPort", &redis.port_text()])
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, output).await??;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(said.contains("begin-"), "{said:?}");
+    assert!(!said.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{said:?}");
     Ok(())
 }

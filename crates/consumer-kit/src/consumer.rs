@@ -53,7 +53,7 @@ impl<P: Processor> Consumer<P> {
         &self.id
     }
 
-    /// Works until SIGTERM or SIGINT, then finishes what is under way. A second signal ends at once.
+    /// Works until SIGTERM, SIGINT, SIGHUP or SIGQUIT, then finishes what is under way. A second signal ends at once.
     ///
     /// # Errors
     /// When a background task kept failing, when Redis turns out to be of no use (see [`redis_bus::requirements`]), or
@@ -81,7 +81,7 @@ impl<P: Processor> Consumer<P> {
                     warn!(left, "the grace period is over; the rest is delivered elsewhere");
                 }
             },
-            signal = signals.next() => bail!("{signal} again: ended at once"),
+            signal = signals.next() => bail!("{signal}, a second signal: ended at once"),
         }
         running.leave().await;
         failure.map_or(Ok(()), Err)

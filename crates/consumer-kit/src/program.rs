@@ -18,7 +18,7 @@ const PROGRAM: Program = Program {
     settings: &[SETTINGS],
 };
 
-/// Runs a worker until SIGTERM or SIGINT; what a `main` function returns.
+/// Runs a worker until SIGTERM, SIGINT, SIGHUP or SIGQUIT; what a `main` function returns.
 pub fn main(processor: impl Processor) -> ExitCode {
     program::start(
         &PROGRAM,

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{Write, stderr},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -53,20 +54,17 @@ pub(crate) fn install(
     Ok(())
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "who runs a tool must see what it does to the system"
-)]
 fn run(what: &str, command: &[&str]) -> Result<()> {
     let line = command.join(" ");
-    eprintln!("{what} is missing. Running: {line}");
+    // Who runs a tool must see what it does to the system; if standard error is closed, nobody wants to.
+    drop(writeln!(stderr(), "{what} is missing. Running: {line}"));
     let Some((program, args)) = command.split_first() else {
         return Ok(());
     };
     let status = Command::new(program)
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(Stdio::from(std::io::stderr()))
+        .stdout(Stdio::from(stderr()))
         .status()
         .with_context(|| format!("cannot run `{line}`"))?;
     if !status.success() {

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use indicatif::HumanCount;
 
-use crate::{output::tell, progress};
+use crate::{
+    output::{say, tell},
+    progress,
+};
 
 /// The account so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// Messages that Redis has confirmed.
     pub published: u64,
-    /// Of these, how many reached nobody.
+    /// Messages that were sent, and not confirmed yet.
+    pub under_way: u64,
+    /// Of those that are confirmed, how many reached nobody.
     pub reached_none: u64,
     /// The fewest and the most subscribers a message reached, once there was one.
     pub subscribers: Option<(u64, u64)>,
@@ -22,6 +28,7 @@ pub(crate) struct Account {
 impl Account {
     /// Adds what Redis answered to a batch: for each message, how many subscribers it reached.
     pub(crate) fn add(&mut self, reached: &[u64], elapsed: Duration) {
+        self.under_way = 0;
         for &count in reached {
             self.published += 1;
             self.reached_none += u64::from(count == 0);
@@ -36,23 +43,13 @@ impl Account {
         progress::rate(self.published, self.elapsed)
     }
 
-    /// The closing account.
-    #[expect(
-        clippy::print_stdout,
-        reason = "the account is what this program is asked for"
-    )]
-    pub(crate) fn tell(&self) {
-        println!(
-            "published {} messages in {:.3} s ({}/s)",
-            HumanCount(self.published),
-            self.elapsed.as_secs_f64(),
-            HumanCount(self.rate())
-        );
-        if let Some((fewest, most)) = self.subscribers {
-            println!(
-                "subscribers each message reached: {fewest} to {most}; messages that reached none: {}",
-                HumanCount(self.reached_none)
-            );
+    /// The closing account. It is what this program is asked for.
+    pub(crate) fn tell(&self) -> Result<()> {
+        if self.under_way > 0 {
+            tell(&format!(
+                "warning: nobody waited for what became of {} more messages: any of them may be out, too",
+                HumanCount(self.under_way)
+            ));
         }
         if self.reached_none > 0 {
             tell(&format!(
@@ -61,6 +58,19 @@ impl Account {
                 HumanCount(self.reached_none)
             ));
         }
+        say(&format!(
+            "published {} messages in {:.3} s ({}/s)",
+            HumanCount(self.published),
+            self.elapsed.as_secs_f64(),
+            HumanCount(self.rate())
+        ))?;
+        if let Some((fewest, most)) = self.subscribers {
+            say(&format!(
+                "subscribers each message reached: {fewest} to {most}; messages that reached none: {}",
+                HumanCount(self.reached_none)
+            ))?;
+        }
+        Ok(())
     }
 }
 
@@ -76,6 +86,7 @@ mod tests {
         account.add(&[0, 1], Duration::from_secs(2));
         let expected = Account {
             published: 5,
+            under_way: 0,
             reached_none: 1,
             subscribers: Some((0, 2)),
             elapsed: Duration::from_secs(2),

@@ -124,9 +124,9 @@ pub(crate) enum Verb {
 }
 
 impl Arguments {
-    /// Those this program was called with. Where they are wrong, or ask for help, it tells and ends.
-    pub(crate) fn read() -> Self {
-        Self::from_line(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    /// Those this program was called with; an error where they are wrong, or ask for help.
+    pub(crate) fn read() -> clap::error::Result<Self> {
+        Self::from_line(std::env::args_os())
     }
 
     /// The command line as `clap` knows it.

@@ -33,7 +33,7 @@ pub(crate) async fn run(
         Task::List(list) => list::run(&letters, list).await?,
         Task::Show(show) => show::run(letters, show.id).await?,
         Task::Replay(replay) => return replay::run(letters, replay, channel).await,
-        Task::Purge(purge) => purge::run(letters, purge).await?,
+        Task::Purge(purge) => return purge::run(letters, purge).await,
     }
     Ok(Ended::Finished)
 }

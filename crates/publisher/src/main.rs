@@ -30,21 +30,30 @@ use crate::{
     source::Source,
 };
 
-/// The exit code of a program that SIGINT ended, as shells have it.
+/// The exit code of a program that SIGINT ended, as shells have it; so for the other signals.
 const INTERRUPTED: u8 = 130;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match run(Arguments::read()).await {
+fn main() -> ExitCode {
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(answer) => return output::tell_usage(&answer),
+    };
+    match start(arguments) {
         Ok(Ended::Finished) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
-        // Such as `head`, which has seen enough.
-        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::tell_error(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => output::tell_failure(&error),
     }
+}
+
+fn start(arguments: Arguments) -> Result<Ended> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let ended = runtime.block_on(run(arguments));
+    // Standard input that is being read, and never ends, must not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run(mut arguments: Arguments) -> Result<Ended> {
@@ -61,18 +70,28 @@ async fn run(mut arguments: Arguments) -> Result<Ended> {
     }
 }
 
+/// Publishes, and tells what came of it, whatever ends it: a first signal between two batches, a second one at once.
 async fn publish(arguments: Arguments) -> Result<Ended> {
-    let signals = Signals::listen().context("cannot listen for signals")?;
     let source = match &arguments.file {
         Some(file) => Source::open(file).await?,
         None => Source::made(arguments.count, arguments.payload_bytes),
     };
     let connection = connect(arguments.redis).await?;
     let channel = PublishedChannel::new(connection, arguments.channel);
+    let (signals, mut insistent) = (listen()?, listen()?);
     let mut progress = Progress::start("published", source.total());
     let mut publisher = Publisher::new(channel, source, Pace::new(arguments.rate), signals);
-    let ended = publisher.run(&mut progress).await;
+    let ended = tokio::select! {
+        ended = publisher.run(&mut progress) => ended,
+        _ = insistent.second() => Ok(Ended::Interrupted),
+    };
     progress.finish();
-    publisher.account().tell();
-    ended
+    let told = publisher.account().tell();
+    let ended = ended?;
+    told?;
+    Ok(ended)
+}
+
+fn listen() -> Result<Signals> {
+    Signals::listen().context("cannot listen for signals")
 }

@@ -1,37 +1,44 @@
 //! What goes to standard output and standard error.
 
-use std::io::{self, ErrorKind, Write, stdout};
+use std::process::ExitCode;
 
 use anyhow::Result;
+use service_kit::{
+    escape::escaped,
+    output::{self, OutputError},
+};
 
-/// A line of what this program was asked for; an error when nobody reads it any more.
+/// What this program is called.
+const NAME: &str = "publisher";
+
+/// A line of what this program was asked for; an error when it cannot be written.
 pub(crate) fn say(line: &str) -> Result<()> {
-    writeln!(stdout(), "{line}")?;
-    Ok(())
+    Ok(output::say(format_args!("{line}"))?)
 }
 
 /// A document that this program was asked for, as it is.
 pub(crate) fn tell_document(document: &[u8]) -> Result<()> {
-    Ok(stdout().write_all(document)?)
+    Ok(output::tell(document)?)
 }
 
-/// Whether an error means that nobody reads standard output any more.
-pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
-}
-
-/// An error with its causes.
-pub(crate) fn tell_error(error: &anyhow::Error) {
+/// Says what is wrong, and answers the exit code for it.
+pub(crate) fn tell_failure(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<OutputError>() {
+        return output::end(NAME, error);
+    }
     let text = service_kit::telemetry::chain(error.as_ref());
     tell(&format!("error: {text}"));
+    ExitCode::FAILURE
 }
 
-/// A line beside what this program was asked for.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is a program for people at a terminal"
-)]
+/// Says what is wrong with the command line, or what it asks of `clap` itself, and answers the exit code for it.
+pub(crate) fn tell_usage(answer: &clap::Error) -> ExitCode {
+    output::tell_usage_and_end(NAME, answer)
+}
+
+/// Lines beside what this program was asked for. Strangers may have written parts of them.
 pub(crate) fn tell(text: &str) {
-    eprintln!("{text}");
+    for line in text.lines() {
+        output::complain(&escaped(line.to_owned()));
+    }
 }

@@ -5,11 +5,12 @@
 //! | [`settings`] | flags, environment, file and defaults, merged into one checked struct |
 //! | [`documents`] | shell completions and a manual page, made of the flags themselves |
 //! | [`program`] | what every `main` does around its service |
+//! | [`output`] | standard output and standard error, which may be closed, or full |
 //! | [`telemetry`] | log output as text or JSON |
 //! | [`spans`] | spans for an OpenTelemetry collector, where one is set |
 //! | [`supervisor`] | every task has a name and an owner that notices its end |
 //! | [`escape`] | text of strangers, made fit for terminals and log readers |
-//! | [`shutdown`] | SIGTERM and SIGINT; the second one ends the process at once |
+//! | [`shutdown`] | the signals that end a service in order; the second one ends it at once |
 //! | [`backoff`] | exponential back-off with full jitter |
 //! | [`batches`] | taking what waits in a channel, many at a time |
 //! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
@@ -33,6 +34,7 @@ pub mod http_client;
 pub mod http_server;
 pub mod metrics;
 pub mod occasionally;
+pub mod output;
 pub mod program;
 pub mod readiness;
 pub mod request_id;

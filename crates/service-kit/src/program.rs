@@ -1,15 +1,12 @@
 //! What every `main` does around its service: settings, log, runtime, exit code.
 
-use std::{
-    io::{self, ErrorKind, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use crate::{
-    documents,
+    documents, output,
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     spans::{Export, TelemetrySettings},
@@ -40,7 +37,8 @@ enum Asked<S> {
 /// into an exit code.
 ///
 /// 0 after success, and after `--help`, `--checkConfig` and the like; 1 after a failure, which is logged; 2 after a
-/// wrong command line; [`BAD_USAGE`] after other settings that cannot be used.
+/// wrong command line; [`BAD_USAGE`] after other settings that cannot be used; [`output::IO_ERROR`] when what was asked
+/// for cannot be written.
 pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
@@ -48,8 +46,10 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 ) -> ExitCode {
     let (loaded, common, settings, _log) = match prepare(program, read) {
         Ok(Asked::Service(loaded, common, settings, log)) => (loaded, common, settings, log),
-        Ok(Asked::Answer(answer)) => return tell(program.name, &answer),
-        Err(SettingsError::CommandLine(answer)) => answer.exit(),
+        Ok(Asked::Answer(answer)) => return output::tell_and_end(program.name, &answer),
+        Err(SettingsError::CommandLine(answer)) => {
+            return output::tell_usage_and_end(program.name, &answer);
+        }
         Err(cause) => {
             complain(program.name, &chain(&cause));
             return ExitCode::from(BAD_USAGE);
@@ -85,6 +85,8 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
         }
     };
     export.stop();
+    // A name that is being looked up must not hold up the end.
+    runtime.shutdown_background();
     code
 }
 
@@ -124,23 +126,6 @@ fn announce(program: &Program, loaded: &Loaded) {
     info!(name: SENTENCE, version, settings, "{name} {version} starts {with}");
 }
 
-/// Writes what was asked for to standard output.
-fn tell(name: &str, answer: &[u8]) -> ExitCode {
-    match io::stdout().write_all(answer) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Such as `head`, which has seen enough.
-        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(cause) => {
-            complain(name, &chain(&cause));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "there is no log before the settings are read"
-)]
 fn complain(name: &str, what: &str) {
-    eprintln!("{name}: {what}");
+    output::complain(&format!("{name}: {what}"));
 }

@@ -63,8 +63,14 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let command: Pin<Box<dyn Future<Output = Result<ExitCode>>>> = match arguments.command {
-        // It ends in order what it started.
-        Command::Demo(arguments) => return Box::pin(demo::run(arguments, &mut signals)).await,
+        // It ends in order what it started; after a second signal that is killed.
+        Command::Demo(arguments) => {
+            let mut insistent = Signals::listen().context("cannot listen for signals")?;
+            return tokio::select! {
+                code = Box::pin(demo::run(arguments, &mut signals)) => code,
+                _ = insistent.second() => Ok(ExitCode::from(INTERRUPTED)),
+            };
+        }
         Command::Screenshot(arguments) => Box::pin(screenshot::run(arguments)),
         Command::Test(arguments) => Box::pin(test::run(arguments)),
         Command::Bench(arguments) => Box::pin(bench::run(arguments)),

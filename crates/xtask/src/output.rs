@@ -2,21 +2,26 @@
 
 use std::{
     io::{IsTerminal, stderr},
+    sync::Once,
     time::{Duration, Instant},
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use service_kit::output;
 
 /// How often a plain line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// Says what happens next, or what came of it.
-#[expect(
-    clippy::print_stdout,
-    reason = "this is a program for people at a terminal"
-)]
+/// Says what happens next, or what came of it. What cannot be written does not end the work: that is told once, or
+/// not at all if nobody reads any more.
 pub(crate) fn say(text: &str) {
-    println!("{text}");
+    static IS_TOLD: Once = Once::new();
+    match output::say(format_args!("{text}")) {
+        Err(error) if !error.is_closed() => {
+            IS_TOLD.call_once(|| warn(&format!("{:#}", anyhow::Error::from(error))));
+        }
+        Ok(()) | Err(_) => {}
+    }
 }
 
 /// Says what happens next, with space before it.
@@ -25,12 +30,8 @@ pub(crate) fn step(text: &str) {
 }
 
 /// Says what should not go unseen, or what is no result.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is a program for people at a terminal"
-)]
 pub(crate) fn warn(text: &str) {
-    eprintln!("{text}");
+    output::complain(text);
 }
 
 /// Rows as lines: the first column to the left, all others to the right.

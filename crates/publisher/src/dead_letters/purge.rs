@@ -1,6 +1,7 @@
 //! `deadLetters purge`: removes letters for good.
 
 use anyhow::Result;
+use futures_util::FutureExt;
 use indicatif::HumanCount;
 use redis_bus::dead_letters::{Choice, DeadLetters, Selection};
 
@@ -9,34 +10,47 @@ use super::{
     text::{escaped, name},
 };
 use crate::{
+    listen,
     output::{say, tell},
     progress::Progress,
+    publisher::Ended,
 };
 
-pub(super) async fn run(letters: DeadLetters, arguments: PurgeArguments) -> Result<()> {
+/// Purges until the end, or until a signal comes: between two pages, or at once if it is the second.
+pub(super) async fn run(letters: DeadLetters, arguments: PurgeArguments) -> Result<Ended> {
     let selection = Selection::find(&letters, Choice::from(arguments.chosen)).await?;
     for id in &selection.missing {
         tell(&format!("no letter {}", escaped(id)));
     }
     if arguments.dry_run {
-        return rehearse(&selection).await;
+        rehearse(&selection).await?;
+        return Ok(Ended::Finished);
     }
+    let [mut signals, mut insistent] = [listen()?, listen()?];
     let mut walk = selection.walk();
     let mut progress = Progress::start("purged", selection.total);
     let mut purged = 0;
-    let ended: Result<()> = async {
+    let purge = async {
         while let Some(page) = walk.next().await? {
             let entries = page.letters.into_iter().map(|letter| letter.entry);
             let entries: Vec<_> = entries.collect();
             purged += letters.delete(&entries).await?;
             progress.show(purged);
+            if signals.next().now_or_never().is_some() {
+                return Ok(Ended::Interrupted);
+            }
         }
-        Ok(())
-    }
-    .await;
+        Ok(Ended::Finished)
+    };
+    let ended: Result<_> = tokio::select! {
+        ended = purge => ended,
+        _ = insistent.second() => Ok(Ended::Interrupted),
+    };
     progress.finish();
-    say(&format!("purged {}", HumanCount(purged)))?;
-    ended
+    let told = say(&format!("purged {}", HumanCount(purged)));
+    let ended = ended?;
+    told?;
+    Ok(ended)
 }
 
 async fn rehearse(selection: &Selection) -> Result<()> {

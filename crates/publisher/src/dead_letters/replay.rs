@@ -14,7 +14,7 @@ use super::{
     arguments::{QueueKind, ReplayArguments},
     text::escaped,
 };
-use crate::{output::tell, pace::Pace, progress::Progress, publisher::Ended};
+use crate::{listen, output::tell, pace::Pace, progress::Progress, publisher::Ended};
 
 /// The most messages of one step.
 const BATCH: u64 = 128;
@@ -24,7 +24,7 @@ pub(super) async fn run(
     arguments: ReplayArguments,
     channel: String,
 ) -> Result<Ended> {
-    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let [mut signals, mut insistent] = [listen()?, listen()?];
     let way = find_way(&letters, arguments.queue, channel).await?;
     let manner = match arguments.dry_run {
         true => Manner::Rehearsal,
@@ -48,7 +48,10 @@ pub(super) async fn run(
         started: Instant::now(),
         account,
     };
-    let ended = run.run(&selection).await;
+    let ended = tokio::select! {
+        ended = run.run(&selection) => ended,
+        _ = insistent.second() => Ok(Ended::Interrupted),
+    };
     let told = run.account.tell();
     let ended = ended?;
     run.check_heard()?;
