@@ -15,15 +15,18 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, warn};
 
 use crate::{
-    api_error::ApiError, occasionally::Occasionally, request_id::with_request_ids, supervisor::Role,
+    api_error::ApiError, descriptors, occasionally::Occasionally, request_id::with_request_ids,
+    supervisor::Role,
 };
 
-/// The most connections open at once; a further one waits in the system's backlog.
+/// The most connections open at once, and no more than half of what the process may open; a further one waits in
+/// the system's backlog.
 const MAX_CONNECTIONS: usize = 4096;
 
 /// How long a client may take to send a request's header, and how long an idle connection is kept.
@@ -31,6 +34,10 @@ const MAX_CONNECTIONS: usize = 4096;
 /// Longer than [`crate::http_client::POOL_IDLE_TIMEOUT`], so that it is the client that closes first
 /// and never sends a request into a connection that is just being closed.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of its answer. Without that, one that never reads would keep its connection for
+/// ever; one that reads slowly keeps it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most header lines of a request.
 const MAX_HEADERS: usize = 64;
@@ -119,7 +126,7 @@ type Permit = tokio::sync::OwnedSemaphorePermit;
 
 impl Role for HttpServer {
     async fn run(&mut self, cancelled: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(max_connections(descriptors::limit())));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -154,7 +161,9 @@ async fn serve(stream: TcpStream, _: Permit, router: Router, cancelled: Cancella
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER_BYTES);
     let service = with_request_ids(router);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -166,6 +175,13 @@ async fn serve(stream: TcpStream, _: Permit, router: Router, cancelled: Cancella
     if let Err(cause) = ended {
         debug!(%cause, "a connection ended with an error");
     }
+}
+
+/// How many connections may be open at once where the process may have so many descriptors: the other half is for its own
+/// connections and files.
+fn max_connections(descriptors: u64) -> usize {
+    let half = usize::try_from(descriptors / 2).unwrap_or(MAX_CONNECTIONS);
+    half.clamp(1, MAX_CONNECTIONS)
 }
 
 fn note_end(ended: Result<(), tokio::task::JoinError>) {

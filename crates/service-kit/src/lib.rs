@@ -27,6 +27,7 @@ pub mod api_docs;
 pub mod api_error;
 pub mod backoff;
 pub mod batches;
+mod descriptors;
 pub mod documents;
 pub mod escape;
 pub mod http_body;

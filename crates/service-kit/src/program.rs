@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use crate::{
-    documents, output,
+    descriptors, documents, output,
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     spans::{Export, TelemetrySettings},
@@ -56,6 +56,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
         }
     };
     announce(program, &loaded);
+    descriptors::raise_limit();
     for warning in loaded.warnings() {
         warn!("{warning}");
     }
