@@ -1,5 +1,6 @@
 //! What the group says to a consumer over HTTP.
 
+mod punctual;
 mod said;
 mod verdict;
 
@@ -8,12 +9,13 @@ use std::{io, time::Duration};
 use hyper::header::{HeaderValue, InvalidHeaderValue};
 use protocol::{
     ConsumerId,
-    http::{ConsumerHealth, HEALTH},
+    http::{ConsumerHealth, GROUP, HEALTH},
 };
-use reqwest::{Client, Response};
-use service_kit::{http_client, telemetry::chain};
+use reqwest::{Client, Response, StatusCode};
+use service_kit::{http_client, resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout_at};
 
+use self::punctual::punctual;
 pub(crate) use self::verdict::Outcomes;
 use crate::{
     delivery::Outcome,
@@ -37,9 +39,12 @@ pub(crate) enum Health {
     },
     /// Nothing listens at its address.
     Gone,
+    /// What answers is a group, this one or another.
+    NoConsumer,
     /// It does not answer, or says that it is not well.
     Down(String),
-    /// The check tells nothing of the consumer: it could not be asked, by a fault on this side.
+    /// The check tells nothing of the consumer: it could not be asked, by a fault on this side, or this
+    /// process itself was held up.
     Unknown(String),
 }
 
@@ -65,14 +70,17 @@ impl Target {
 pub(crate) struct ConsumerClient {
     http: Client,
     own_faults: OwnFaults,
+    resolver: Resolver,
     attempt_timeout: Duration,
 }
 
 impl ConsumerClient {
     /// `attempt_timeout` bounds a delivery, from connecting to the end of the answer.
     pub(crate) fn new(attempt_timeout: Duration) -> reqwest::Result<Self> {
+        let resolver = Resolver::default();
         Ok(Self {
-            http: http_client::client(HEALTH_TIMEOUT)?,
+            http: http_client::client(HEALTH_TIMEOUT, resolver.clone())?,
+            resolver,
             own_faults: OwnFaults::new(),
             attempt_timeout,
         })
@@ -88,7 +96,7 @@ impl ConsumerClient {
     ) -> (Outcomes, Option<Lane>) {
         let (messages, consumer) = (parcel.messages, target.consumer.clone());
         let deadline = Instant::now() + self.attempt_timeout;
-        let outcome = match exchange(target, idle, parcel, deadline).await {
+        let outcome = match self.exchange(target, idle, parcel, deadline).await {
             Ok((answer, lane)) => {
                 let outcomes = match messages {
                     1 => Outcomes::All(verdict::of_message(&answer)),
@@ -108,8 +116,18 @@ impl ConsumerClient {
 
     /// Asks a consumer whether it is well, and what it takes.
     pub(crate) async fn health(&self, id: &ConsumerId) -> Health {
+        match punctual(self.ask(id)).await {
+            (Health::Down(cause), Some(late)) => Health::Unknown(format!(
+                "{cause}, but this process was held up for {late:?}"
+            )),
+            (health, _) => health,
+        }
+    }
+
+    async fn ask(&self, id: &ConsumerId) -> Health {
         match self.http.get(id.url(HEALTH)).send().await {
-            Ok(answer) if answer.status().is_success() => Health::Up {
+            Ok(answer) if answer.headers().contains_key(GROUP) => Health::NoConsumer,
+            Ok(answer) if answer.status() == StatusCode::OK => Health::Up {
                 max_batch: max_batch(answer).await,
             },
             Ok(answer) => Health::Down(format!("it answered {}", answer.status())),
@@ -119,6 +137,30 @@ impl ConsumerClient {
                 None => Health::Down(chain(&error)),
             },
         }
+    }
+
+    async fn exchange(
+        &self,
+        target: Target,
+        idle: Option<Lane>,
+        parcel: Parcel,
+        deadline: Instant,
+    ) -> Result<(Answer, Option<Lane>), LaneError> {
+        if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
+            match lane
+                .send(target.host.clone(), parcel.clone(), deadline)
+                .await
+            {
+                Ok(answer) => return Ok(with_lane(answer, lane)),
+                // The consumer closed it while it was idle; it has not seen the messages.
+                Err(LaneError::Unsent) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let opening = timeout_at(deadline, Lane::open(&target.consumer, &self.resolver)).await;
+        let mut lane = opening.unwrap_or(Err(LaneError::Late))?;
+        let answer = lane.send(target.host, parcel, deadline).await?;
+        Ok(with_lane(answer, lane))
     }
 }
 
@@ -133,29 +175,6 @@ async fn max_batch(mut answer: Response) -> Option<u32> {
     }
     let said: ConsumerHealth = serde_json::from_slice(&body).ok()?;
     said.max_batch
-}
-
-async fn exchange(
-    target: Target,
-    idle: Option<Lane>,
-    parcel: Parcel,
-    deadline: Instant,
-) -> Result<(Answer, Option<Lane>), LaneError> {
-    if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
-        match lane
-            .send(target.host.clone(), parcel.clone(), deadline)
-            .await
-        {
-            Ok(answer) => return Ok(with_lane(answer, lane)),
-            // The consumer closed it while it was idle; it has not seen the messages.
-            Err(LaneError::Unsent) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let opening = timeout_at(deadline, Lane::open(&target.consumer)).await;
-    let mut lane = opening.unwrap_or(Err(LaneError::Late))?;
-    let answer = lane.send(target.host, parcel, deadline).await?;
-    Ok(with_lane(answer, lane))
 }
 
 /// The lane of an answer, if it can be used again.

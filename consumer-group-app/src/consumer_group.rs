@@ -1,15 +1,23 @@
 //! The consumers of the group, as the list in Redis says, and who may be picked of them.
 
+mod gone;
+
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use protocol::ConsumerId;
-use tokio::sync::{Notify, mpsc};
+use service_kit::occasionally::Occasionally;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use self::gone::{Gone, Leaving};
 use crate::{
     delivery::Delivery,
     flow::Flow,
@@ -18,6 +26,10 @@ use crate::{
     standing::{Fitness, Standing},
     status::{ConsumerState, ConsumerStatus},
 };
+
+/// How many lines about who joins and leaves are logged in how long; the rest is counted.
+const LINES: u32 = 100;
+const LINES_EVERY: Duration = Duration::from_secs(10);
 
 /// A consumer with the way to its outbox.
 #[derive(Debug, Clone)]
@@ -28,6 +40,11 @@ pub(crate) struct Member {
     standing: Arc<Standing>,
     record: Arc<Record>,
     left: CancellationToken,
+    since: Instant,
+    /// Whether its health check was answered well since it joined. Until then it is given nothing.
+    has_answered: bool,
+    /// Whether it should be asked now.
+    is_to_be_asked: bool,
 }
 
 impl Member {
@@ -46,36 +63,6 @@ impl Member {
     }
 }
 
-/// Those that are members no more.
-#[derive(Debug, Default)]
-struct Gone {
-    leaving: Vec<Leaving>,
-    /// What the attempts came to of those that have finished what they had, and how often those were
-    /// left out.
-    outcomes: Outcomes,
-    ejections: u64,
-}
-
-impl Gone {
-    /// Keeps those that are not done yet, and of the others what they did.
-    fn tidy(&mut self) {
-        let is_done = |leaving: &mut Leaving| leaving.flow.strong_count() == 0;
-        for done in self.leaving.extract_if(.., is_done) {
-            let (outcomes, ejections) = done.record.counts();
-            self.outcomes.add(&outcomes);
-            self.ejections += ejections;
-        }
-    }
-}
-
-/// A consumer that has left. Its flow is in use for as long as its outbox has work.
-#[derive(Debug)]
-struct Leaving {
-    id: ConsumerId,
-    flow: Weak<Flow>,
-    record: Arc<Record>,
-}
-
 /// The set of registered consumers; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerGroup(Arc<Shared>);
@@ -86,6 +73,8 @@ struct Shared {
     members: Mutex<Vec<Member>>,
     gone: Mutex<Gone>,
     changed: Arc<Notify>,
+    to_ask: Notify,
+    lines: Occasionally,
 }
 
 impl ConsumerGroup {
@@ -96,6 +85,8 @@ impl ConsumerGroup {
             members: Mutex::default(),
             gone: Mutex::default(),
             changed,
+            to_ask: Notify::new(),
+            lines: Occasionally::times(LINES, LINES_EVERY),
         }))
     }
 
@@ -117,29 +108,28 @@ impl ConsumerGroup {
         let mut gone = self.gone();
         gone.tidy();
         let before = members.len();
-        members.retain(|member| {
-            let stays = listed.contains(&member.id);
-            if !stays {
-                member.left.cancel();
-                gone.leaving.push(Leaving {
-                    id: member.id.clone(),
-                    flow: Arc::downgrade(&member.flow),
-                    record: Arc::clone(&member.record),
-                });
-                info!(consumer.id = %member.id, "a consumer left");
+        for left in members.extract_if(.., |member| !listed.contains(&member.id)) {
+            left.left.cancel();
+            if left.has_answered
+                && let Some(held_back) = self.0.lines.due()
+            {
+                info!(consumer.id = %left.id, held_back, "a consumer left");
             }
-            stays
-        });
-        let mut has_changed = members.len() != before;
-        for id in list {
-            if !members.iter().any(|member| member.id == *id) {
-                info!(consumer.id = %id, "a consumer joined");
-                members.push(self.join(id));
-                has_changed = true;
-            }
+            gone.leaving.push(Leaving {
+                id: left.id,
+                flow: Arc::downgrade(&left.flow),
+                record: left.record,
+            });
         }
-        if has_changed {
-            info!(consumers = members.len(), "the group changed");
+        let has_lost = members.len() != before;
+        let present: HashSet<_> = members.iter().map(|member| member.id.clone()).collect();
+        let new = list.iter().filter(|id| !present.contains(id));
+        let before = members.len();
+        members.extend(new.map(|id| self.join(id)));
+        if members.len() != before {
+            self.0.to_ask.notify_one();
+        }
+        if has_lost {
             self.0.changed.notify_one();
         }
     }
@@ -159,6 +149,9 @@ impl ConsumerGroup {
             standing,
             record,
             left,
+            since: Instant::now(),
+            has_answered: false,
+            is_to_be_asked: true,
         }
     }
 
@@ -166,22 +159,22 @@ impl ConsumerGroup {
     /// ignored: the fault is then likelier with the message, or the network, than with all of them.
     pub(crate) fn candidates(&self) -> Vec<Member> {
         let members = self.members();
+        let members = members.iter().filter(|member| member.has_answered);
         let fitness: Vec<_> = members
-            .iter()
+            .clone()
             .map(|member| member.standing.fitness())
             .collect();
         let out = fitness
             .iter()
             .filter(|fitness| matches!(fitness, Fitness::Ejected | Fitness::Closed))
             .count();
-        let ignore_ejection = out * 2 > members.len();
+        let ignore_ejection = out * 2 > fitness.len();
         let may_be_picked = |fitness: &Fitness| match fitness {
             Fitness::Active => true,
             Fitness::Ejected => ignore_ejection,
             Fitness::Closed | Fitness::Waiting => false,
         };
         let picked = members
-            .iter()
             .zip(&fitness)
             .filter(|(_, fitness)| may_be_picked(fitness));
         picked.map(|(member, _)| member.clone()).collect()
@@ -192,6 +185,7 @@ impl ConsumerGroup {
         let members = self.members();
         let member = |member: &Member| {
             let state = match member.standing.fitness() {
+                _ if !member.has_answered => ConsumerState::Joining,
                 Fitness::Active | Fitness::Waiting => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
             };
@@ -221,17 +215,29 @@ impl ConsumerGroup {
         (outcomes, ejections)
     }
 
-    /// Notes how many messages a member takes in one request, as it says.
-    pub(crate) fn learn(&self, id: &ConsumerId, max_batch: Option<u32>) {
-        if let Some(member) = self.members().iter().find(|member| member.id == *id) {
-            member.flow.set_max_batch(max_batch);
+    /// A member answered its health check well, and says how many messages it takes in one request.
+    pub(crate) fn answered(&self, id: &ConsumerId, max_batch: Option<u32>) {
+        let mut members = self.members();
+        let Some(member) = members.iter_mut().find(|member| member.id == *id) else {
+            return;
+        };
+        member.flow.set_max_batch(max_batch);
+        if !member.has_answered {
+            member.has_answered = true;
+            if let Some(held_back) = self.0.lines.due() {
+                let after = member.since.elapsed().as_millis();
+                info!(consumer.id = %id, after_ms = u64::try_from(after).unwrap_or(u64::MAX),
+                    held_back, "a consumer joined");
+            }
+            self.0.changed.notify_one();
         }
     }
 
     /// A consumer has registered. One that was a member already may be another program by now.
     pub(crate) fn ask(&self, id: &ConsumerId) {
-        if let Some(member) = self.members().iter().find(|member| member.id == *id) {
-            member.flow.ask();
+        if let Some(member) = self.members().iter_mut().find(|member| member.id == *id) {
+            member.is_to_be_asked = true;
+            self.0.to_ask.notify_one();
         }
     }
 
@@ -240,6 +246,31 @@ impl ConsumerGroup {
         self.members()
             .iter()
             .any(|member| !ids.contains(&member.id))
+    }
+
+    /// Waits until some members should be asked how they are, and takes those.
+    pub(crate) async fn to_ask(&self) -> Vec<ConsumerId> {
+        self.0.to_ask.notified().await;
+        let mut members = self.members();
+        let asked = members.iter_mut().filter_map(|member| {
+            std::mem::take(&mut member.is_to_be_asked).then(|| member.id.clone())
+        });
+        asked.collect()
+    }
+
+    /// Those that have not answered since they joined.
+    pub(crate) fn joining(&self) -> Vec<ConsumerId> {
+        let members = self.members();
+        let joining = members.iter().filter(|member| !member.has_answered);
+        joining.map(|member| member.id.clone()).collect()
+    }
+
+    /// For how long a member has been joining; `None` when it has joined, or is no member.
+    pub(crate) fn joining_for(&self, id: &ConsumerId) -> Option<Duration> {
+        let members = self.members();
+        let mut joining = members.iter().filter(|member| !member.has_answered);
+        let member = joining.find(|member| member.id == *id)?;
+        Some(member.since.elapsed())
     }
 
     /// How many members there are.

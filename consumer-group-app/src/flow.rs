@@ -2,15 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
-
 /// The flow of messages to one consumer, shared by those who pick it and those who deliver to it.
 #[derive(Debug)]
 pub(crate) struct Flow {
     under_way: AtomicUsize,
     limit: AtomicUsize,
     max_batch: AtomicUsize,
-    ask: Notify,
 }
 
 impl Flow {
@@ -20,7 +17,6 @@ impl Flow {
             under_way: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
             max_batch: AtomicUsize::new(1),
-            ask: Notify::new(),
         }
     }
 
@@ -55,15 +51,5 @@ impl Flow {
     pub(crate) fn set_max_batch(&self, max_batch: Option<u32>) {
         let most = max_batch.map_or(1, |most| usize::try_from(most).unwrap_or(usize::MAX));
         self.max_batch.store(most.max(1), Ordering::Relaxed);
-    }
-
-    /// It may have become another consumer: it should be asked what it takes.
-    pub(crate) fn ask(&self) {
-        self.ask.notify_one();
-    }
-
-    /// Waits until it should be asked.
-    pub(crate) async fn asked(&self) {
-        self.ask.notified().await;
     }
 }

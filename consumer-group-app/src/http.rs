@@ -7,6 +7,7 @@ mod health;
 mod membership;
 mod messages;
 mod metrics;
+mod own_address;
 mod ready;
 mod status;
 
@@ -28,14 +29,17 @@ use utoipa::OpenApi;
 
 pub(crate) use dashboard::Dashboard;
 pub(crate) use metrics::Told;
+pub(crate) use own_address::OwnAddress;
 
-use crate::{consumer_group::ConsumerGroup, status::Status};
+use crate::{consumer_group::ConsumerGroup, status::Status, sweeps::Sweeps};
 
 /// What the routes share.
 #[derive(Debug, Clone)]
 pub(crate) struct AppState {
     pub(crate) list: ConsumerList,
     pub(crate) group: ConsumerGroup,
+    pub(crate) sweeps: Sweeps,
+    pub(crate) own_address: OwnAddress,
     pub(crate) capacity: usize,
     /// With `--queue stream` only.
     pub(crate) durable: Option<DurableQueue>,

@@ -29,11 +29,8 @@ use protocol::{
     http::{PROCESS_MESSAGE, PROCESS_MESSAGES},
     trace::{TRACEPARENT, TRACESTATE},
 };
-use service_kit::{http_client::POOL_IDLE_TIMEOUT, telemetry::chain};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
+use service_kit::{http_client::POOL_IDLE_TIMEOUT, resolver::Resolver, telemetry::chain};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::metered::{Meter, Metered};
 use crate::retry_after;
@@ -115,8 +112,11 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Connects to a consumer.
-    pub(crate) async fn open(consumer: &ConsumerId) -> Result<Self, LaneError> {
-        let connecting = TcpStream::connect(consumer.as_str());
+    pub(crate) async fn open(
+        consumer: &ConsumerId,
+        resolver: &Resolver,
+    ) -> Result<Self, LaneError> {
+        let connecting = resolver.connect(consumer.host(), consumer.port());
         let connected = timeout(CONNECT_TIMEOUT, connecting).await;
         let stream = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

@@ -37,6 +37,7 @@ mod settings;
 mod settler;
 mod standing;
 mod status;
+mod sweeps;
 mod throughput;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::ConsumerId;
 use redis_bus::{BusError, Endpoint, consumer_watch::ConsumerWatch};
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
@@ -10,27 +11,43 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::consumer_group::ConsumerGroup;
+use crate::{consumer_group::ConsumerGroup, sweeps::Sweeps};
 
 /// How often a failure that lasts is logged again.
 const WARN_EVERY: Duration = Duration::from_secs(30);
 
 /// The role that reads the list whenever it changes. While Redis is away the group stays as it was.
+///
+/// Whoever else writes the list may not know how many consumers the group may have: of a longer list the
+/// first ones count.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     endpoint: Endpoint,
     key: String,
     group: ConsumerGroup,
+    sweeps: Sweeps,
+    /// How many consumers the group may have.
+    capacity: usize,
     failures: Occasionally,
+    overflows: Occasionally,
 }
 
 impl Mirror {
-    pub(crate) fn new(endpoint: Endpoint, key: String, group: ConsumerGroup) -> Self {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        key: String,
+        group: ConsumerGroup,
+        sweeps: Sweeps,
+        capacity: usize,
+    ) -> Self {
         Self {
             endpoint,
             key,
             group,
+            sweeps,
+            capacity,
             failures: Occasionally::every(WARN_EVERY),
+            overflows: Occasionally::every(WARN_EVERY),
         }
     }
 
@@ -40,8 +57,29 @@ impl Mirror {
         loop {
             let members = watch.next().await?;
             backoff.reset();
-            self.group.follow(&members.consumers);
+            self.group.follow(self.first(&members.consumers));
         }
+    }
+
+    /// As many of the list as the group may have, from its start.
+    fn first<'a>(&self, list: &'a [ConsumerId]) -> &'a [ConsumerId] {
+        let Some((first, _)) = list.split_at_checked(self.capacity) else {
+            return list;
+        };
+        if first.len() < list.len()
+            && let Some(held_back) = self.overflows.due()
+        {
+            let (listed, capacity) = (list.len(), self.capacity);
+            warn!(
+                listed,
+                capacity,
+                held_back,
+                "the list holds more consumers than --maxConsumerGroupSize; only the first ones are given messages"
+            );
+            // Those that are dead make room for others.
+            self.sweeps.want();
+        }
+        first
     }
 }
 

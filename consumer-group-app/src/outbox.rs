@@ -7,7 +7,7 @@ mod spans;
 
 use std::{collections::VecDeque, pin::pin, sync::Arc};
 
-use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, supervisor::Role};
 use tokio::{
@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     concurrency_limit::ConcurrencyLimit,
-    consumer_client::{Health, Target},
+    consumer_client::Target,
     delivery::{Delivery, Outcome},
     flow::Flow,
     lane::Lane,
@@ -70,13 +70,11 @@ impl Role for Outbox {
     /// After `left` it gives back what waits and finishes what is under way; after `stop` it gives
     /// back that, too.
     async fn run(&mut self, left: CancellationToken) {
-        let (stop, flow) = (self.shared.stop.clone(), Arc::clone(&self.flow));
+        let stop = self.shared.stop.clone();
         // Waited for from here on, not anew with each message.
         let mut stopped = pin!(stop.cancelled());
         let mut has_left = pin!(left.cancelled());
-        let mut asked = pin!(flow.asked());
         let mut under_way = FuturesUnordered::new();
-        let mut asking = pin!(OptionFuture::from(None));
         (self.requests, self.messages) = (0, 0);
         loop {
             while self.may_send()
@@ -100,18 +98,6 @@ impl Role for Outbox {
                 }
                 Some(delivery) = self.waiting.recv(), if may_send => {
                     self.next.push_back(delivery);
-                }
-                Some(health) = &mut asking => {
-                    asking.set(None.into());
-                    if let Health::Up { max_batch } = health {
-                        self.flow.set_max_batch(max_batch);
-                    }
-                }
-                () = &mut asked => {
-                    asked.set(flow.asked());
-                    let (client, consumer) = (self.shared.client.clone(), self.consumer.clone());
-                    let ask = async move { client.health(&consumer).await };
-                    asking.set(Some(ask).into());
                 }
                 () = sleep(POOL_IDLE_TIMEOUT), if !self.idle.is_empty() && under_way.is_empty() => {
                     self.idle.clear();

@@ -134,6 +134,8 @@ fn rfc3339(at: SystemTime) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConsumerState {
+    /// It is in the list, and given nothing until its health check was answered with 200.
+    Joining,
     /// It is given messages.
     Active,
     /// It is left out for a while, because it failed or asked for it.
@@ -144,11 +146,12 @@ pub(crate) enum ConsumerState {
 
 impl ConsumerState {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Active, Self::Ejected, Self::Draining];
+    pub(crate) const ALL: [Self; 4] = [Self::Joining, Self::Active, Self::Ejected, Self::Draining];
 
     /// As it is written.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Joining => "joining",
             Self::Active => "active",
             Self::Ejected => "ejected",
             Self::Draining => "draining",

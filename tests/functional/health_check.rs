@@ -1,5 +1,7 @@
 //! Which consumers the group believes to be alive.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, Reply, Signal, Stack, StackOptions,
@@ -83,4 +85,79 @@ async fn a_frozen_consumer_is_removed_and_put_back_when_it_goes_on() -> Result<(
         Ok(harness::bus::ids(&entries)?.contains(&"again".to_owned()))
     })
     .await
+}
+
+#[tokio::test]
+async fn many_that_hang_do_not_delay_the_check_of_another() -> Result<()> {
+    let redis = redis().await?;
+    let args = [
+        ["--maxConsumerGroupSize", "40"],
+        ["--healthCheckIntervalSeconds", "1"],
+    ];
+    let (group, bus) = (group(&redis, &args.concat()).await?, Bus::of(&redis));
+    let well = FakeConsumer::join(&group, Reply::status(200)).await?;
+    let mut frozen = Vec::new();
+    for _ in 0..20 {
+        frozen.push(FakeConsumer::join(&group, Reply::status(200)).await?);
+    }
+    frozen
+        .iter()
+        .for_each(|one| one.answer_health_checks(Reply::status(500)));
+    wait_for_members(&bus, &[&well.id()]).await?;
+    // Each of them is looked for again and again, and takes as long as a check may.
+    frozen
+        .iter()
+        .for_each(|one| one.answer_health_checks(Reply::Silence));
+    let checks = || {
+        frozen
+            .iter()
+            .map(FakeConsumer::health_checks)
+            .sum::<usize>()
+    };
+    let before = checks();
+    wait_until("them to be looked for", PATIENCE, async || {
+        Ok(checks() > before)
+    })
+    .await?;
+    let sick = FakeConsumer::join(&group, Reply::status(200)).await?;
+    sick.answer_health_checks(Reply::status(500));
+    wait_for_members(&bus, &[&well.id()]).await?;
+    assert!(sick.health_checks() > 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_check_during_which_the_group_itself_was_stopped_is_no_verdict() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (
+        group(&redis, &["--healthCheckIntervalSeconds", "1"]).await?,
+        Bus::of(&redis),
+    );
+    let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
+    consumer.answer_health_checks(Reply::Late(
+        Duration::from_millis(300),
+        Box::new(Reply::status(200)),
+    ));
+    let next_check = async || {
+        let before = consumer.health_checks();
+        wait_until("the next check", PATIENCE, async || {
+            Ok(consumer.health_checks() > before)
+        })
+        .await
+    };
+    for _ in 0..4 {
+        next_check().await?;
+        group.signal(Signal::SIGSTOP)?;
+        // The time itself is the fault: longer than a check may take.
+        tokio::time::sleep(Duration::from_millis(2300)).await;
+        group.signal(Signal::SIGCONT)?;
+    }
+    next_check().await?;
+    next_check().await?;
+    assert_eq!(bus.members().await?, [consumer.id()]);
+    let removed = services::log_of(&group)
+        .iter()
+        .any(|line| line["message"] == "removed a consumer that does not answer");
+    assert!(!removed);
+    Ok(())
 }

@@ -10,7 +10,10 @@ mod settings_redis;
 mod settings_refused;
 
 mod health_check;
+mod joining;
 mod membership_list;
+mod membership_names;
+mod membership_slots;
 mod metrics;
 mod monitoring;
 mod register;
@@ -60,6 +63,7 @@ mod spans;
 mod status;
 mod throughput;
 mod trace_context;
+mod unanswered_names;
 
 mod operations;
 

@@ -141,9 +141,16 @@ async fn two_groups_that_share_the_list_keep_its_bound_together() -> Result<()> 
     let groups = [group(&redis, &size).await?, group(&redis, &size).await?];
     let (mut at_first, mut at_second) = (JoinSet::new(), JoinSet::new());
     let urls = groups.each_ref().map(|group| group.url("/register"));
-    for number in 1..=10 {
-        at_first.spawn(register_at(urls[0].clone(), format!("first:{number}")));
-        at_second.spawn(register_at(urls[1].clone(), format!("second:{number}")));
+    let mut consumers = Vec::new();
+    for _ in 1..=10 {
+        consumers.push([
+            FakeConsumer::start(Reply::status(200)).await?,
+            FakeConsumer::start(Reply::status(200)).await?,
+        ]);
+    }
+    for [first, second] in &consumers {
+        at_first.spawn(register_at(urls[0].clone(), first.id()));
+        at_second.spawn(register_at(urls[1].clone(), second.id()));
     }
     let (first, second) = tokio::join!(at_first.join_all(), at_second.join_all());
     let mut taken = 0;

@@ -2,13 +2,12 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, PATIENCE, Service,
+    Bus, FakeConsumer, PATIENCE, Reply, Service,
     calls::{self, Answer, check_membership, ok, post_raw, register, unregister},
     services::{self, group, redis},
     wait_until,
 };
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 const CALLS: [&str; 3] = ["/register", "/unregister", "/checkMembership"];
 
@@ -66,36 +65,16 @@ async fn whoever_registers_twice_is_in_the_list_once_also_when_the_group_is_full
 async fn a_full_group_takes_nobody_and_the_log_says_why_beside_the_reference() -> Result<()> {
     let redis = redis().await?;
     let group = group(&redis, &["--maxConsumerGroupSize", "1"]).await?;
-    register(&group, "a:1").await?;
+    let member = FakeConsumer::join(&group, Reply::status(200)).await?;
     let answer = register(&group, "b:2").await?;
     assert_eq!(answer.status, 500);
     let reference = answer.reference("Failed to register consumer!")?;
     let line = group.wait_for_log(&reference, PATIENCE).await?;
     assert!(line.contains("full"), "{line}");
-    assert_eq!(Bus::of(&redis).members().await?, ["a:1"]);
+    assert_eq!(Bus::of(&redis).members().await?, [member.id()]);
 
-    unregister(&group, "a:1").await?;
+    unregister(&group, &member.id()).await?;
     assert_eq!(register(&group, "b:2").await?.status, 200);
-    Ok(())
-}
-
-#[tokio::test]
-async fn of_twenty_that_register_at_once_exactly_as_many_get_in_as_there_is_room() -> Result<()> {
-    let redis = redis().await?;
-    let group = group(&redis, &["--maxConsumerGroupSize", "5"]).await?;
-    let mut registering = JoinSet::new();
-    for number in 1..=20 {
-        let (url, id) = (group.url("/register"), format!("host:{number}"));
-        let body = json!({ "consumer_id": id });
-        registering.spawn(async move { calls::post_to(&url, &body).await });
-    }
-    let mut statuses = Vec::new();
-    for answer in registering.join_all().await {
-        statuses.push(answer?.status);
-    }
-    let count = |status| statuses.iter().filter(|&&s| s == status).count();
-    assert_eq!((count(200), count(500)), (5, 15), "{statuses:?}");
-    assert_eq!(Bus::of(&redis).members().await?.len(), 5);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, PATIENCE, calls,
+    Bus, FakeConsumer, PATIENCE, Reply, calls,
     services::{
         self, binaries, consumer_without_group, fixed_port, group, group_at, id_of, redis,
         wait_for_members, wait_until_joined,
@@ -70,14 +70,12 @@ async fn a_consumer_a_full_group_refused_gets_in_when_there_is_room() -> Result<
 async fn a_consumer_registers_as_what_it_is_told_to_advertise() -> Result<()> {
     let redis = redis().await?;
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
-    let args = [
-        "--advertisedHost",
-        "worker_1.example",
-        "--advertisedPort",
-        "81",
-    ];
+    let elsewhere = FakeConsumer::start(Reply::status(200)).await?;
+    let id = elsewhere.id().replace("127.0.0.1", "LocalHost");
+    let port = id.replace("LocalHost:", "");
+    let args = ["--advertisedHost", "LocalHost", "--advertisedPort", &port];
     let _consumer = services::consumer(&redis, &group, &args).await?;
-    assert_eq!(bus.members().await?, ["worker_1.example:81"]);
+    assert_eq!(bus.members().await?, [id]);
     Ok(())
 }
 

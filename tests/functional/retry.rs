@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, Ledger, PATIENCE, PrivateRedis, Reply, Service, calls,
-    services::{self, fixed_port, group, redis, wait_for_account, wait_until_joined},
+    Bus, FakeConsumer, Ledger, PATIENCE, PrivateRedis, Reply, Service,
+    services::{self, group, redis, wait_for_account},
     wait_until,
 };
 
@@ -118,9 +118,9 @@ async fn a_busy_consumer_is_left_alone_for_as_long_as_it_asks() -> Result<()> {
 #[tokio::test]
 async fn what_a_consumer_is_not_there_for_goes_to_another_and_it_leaves_the_list() -> Result<()> {
     let scene = scene(&[]).await?;
-    let id = format!("127.0.0.1:{}", fixed_port()?);
-    assert_eq!(calls::register(&scene.group, &id).await?.status, 200);
-    wait_until_joined(&scene.group, &id).await?;
+    let consumer = FakeConsumer::join(&scene.group, Reply::status(200)).await?;
+    let id = consumer.id();
+    drop(consumer);
     scene.expect_all_processed().await?;
     let removed = format!(r#""consumer.id":"{id}","cause":"nothing listens there""#);
     scene.group.wait_for_log(&removed, PATIENCE).await?;

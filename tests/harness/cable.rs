@@ -3,7 +3,7 @@
 //! A network of its own where there can be one, which loses what it does not carry; else a proxy in front
 //! of Redis, which holds it back. A test of either claims no more than what both keep.
 
-use std::io::Write;
+use std::{io::Write, net::UdpSocket};
 
 use anyhow::Result;
 use local_stack::{Cut, Fault, FaultProxy, PrivateNetwork, PrivateRedis, Service};
@@ -61,6 +61,19 @@ impl Cable {
     #[must_use]
     pub fn loses(&self) -> bool {
         matches!(self.kind, Kind::Network(_))
+    }
+
+    /// Services started at the far end from now on ask a name server that never answers, as long as what is
+    /// returned lives; `None` where that takes a network.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn silence_names(&self) -> Result<Option<UdpSocket>> {
+        let Kind::Network(network) = &self.kind else {
+            return Ok(None);
+        };
+        network.ask_for_names(network.outside())?;
+        Ok(Some(UdpSocket::bind((network.outside(), 53))?))
     }
 
     /// A group at the far end that has subscribed.

@@ -42,7 +42,7 @@ pub use fake_server::{FakeServer, Reply};
 pub use ledger::Ledger;
 pub use local_stack::{
     Break, Fault, FaultProxy, Language, PrivateRedis, Schemathesis, Service, Signal, Stack,
-    StackOptions, wait_until,
+    StackOptions, usage, wait_until,
 };
 pub use old_redis::OldRedis;
 pub use page::Page;

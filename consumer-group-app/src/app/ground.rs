@@ -35,6 +35,7 @@ use crate::{
     server_checker::ServerChecker,
     settings::{Consumers, DeliverySettings, Names, QueueKind},
     settler::Settling,
+    sweeps::Sweeps,
     throughput::Throughput,
 };
 
@@ -201,25 +202,34 @@ impl Ground {
         }
     }
 
-    /// Starts what keeps the group true to the list in Redis, and what tells of it.
+    /// Starts what keeps the group true to the list in Redis; answers where checks of all are asked for.
     pub(super) fn follow(
         &self,
         group: &ConsumerGroup,
         suspected: mpsc::Receiver<ConsumerId>,
         consumers: &Consumers,
         names: &Names,
-    ) {
+    ) -> Sweeps {
         let stage = || self.stages.following.clone();
+        let capacity = consumers.max_consumer_group_size.get();
         let rules = Rules {
             every: consumers.health_check_interval(),
-            capacity: consumers.max_consumer_group_size.get(),
+            capacity,
         };
         let (list, client) = (self.list.clone(), self.client.clone());
         let checker = HealthChecker::new(list, group.clone(), client, suspected, rules);
+        let sweeps = checker.sweeps.clone();
         self.supervisor.spawn("health checker", stage(), checker);
         let key = names.consumer_list.clone();
-        let mirror = Mirror::new(self.endpoint.clone(), key, group.clone());
+        let mirror = Mirror::new(
+            self.endpoint.clone(),
+            key,
+            group.clone(),
+            sweeps.clone(),
+            capacity,
+        );
         self.supervisor.spawn("mirror", stage(), mirror);
+        sweeps
     }
 
     /// Starts what tells of the group and of its Redis.

@@ -16,15 +16,17 @@ use crate::{
     consumer_group::ConsumerGroup,
     gaps::Gaps,
     history::Feed,
-    http::{self, AppState, Dashboard, Told, Turns},
+    http::{self, AppState, Dashboard, OwnAddress, Told, Turns},
     sampler::Sampler,
     settings::{DashboardSettings, Names},
     status::Status,
+    sweeps::Sweeps,
 };
 
 /// What the REST API tells of and acts on.
 pub(super) struct Served<'a> {
     pub(super) group: &'a ConsumerGroup,
+    pub(super) sweeps: &'a Sweeps,
     pub(super) gaps: &'a Gaps,
     pub(super) durable: Option<&'a Durable>,
     /// How long ids are remembered.
@@ -80,6 +82,8 @@ impl Ground {
         let router = http::router(AppState {
             list: self.list.clone(),
             group: served.group.clone(),
+            sweeps: served.sweeps.clone(),
+            own_address: OwnAddress::new(address),
             capacity: served.capacity,
             durable: self.durable.clone(),
             status,

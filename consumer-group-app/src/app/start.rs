@@ -70,15 +70,16 @@ impl Running {
             Durable::start(&ground, queue, &group, settled, delivery.max_deliveries())
         });
         let gaps = Gaps::default();
+        let sweeps = ground.follow(&group, suspected, &consumers, &names);
         let served = Served {
             group: &group,
+            sweeps: &sweeps,
             gaps: &gaps,
             durable: durable.as_ref(),
             retention,
             capacity: consumers.max_consumer_group_size.get(),
         };
         ground.serve(socket, &served, &names, dashboard)?;
-        ground.follow(&group, suspected, &consumers, &names);
         ground.watch(&group, &names, retention);
         let listener = ground.listen(names.published_channel, gaps);
         let Ground {

@@ -1,12 +1,12 @@
 //! `GET /health`: the process runs.
 
 use axum::Json;
-use protocol::http::{HEALTH, MessageBody};
+use protocol::http::{GROUP, HEALTH, MessageBody};
 
 /// Whether the process runs.
 ///
 /// It tells nothing about Redis or the consumers; a process that does not answer should be started
-/// anew.
+/// anew. The header `x-consumer-group` says that this is a group: no group takes it for a consumer.
 #[utoipa::path(
     get, path = HEALTH, tag = "Health",
     responses((
@@ -14,6 +14,7 @@ use protocol::http::{HEALTH, MessageBody};
         example = json!({ "message": "Application is running" }),
     )),
 )]
-pub(super) async fn health() -> Json<MessageBody> {
-    Json(MessageBody::running())
+pub(super) async fn health() -> ([(&'static str, &'static str); 1], Json<MessageBody>) {
+    let is_a_group = [(GROUP, env!("CARGO_PKG_NAME"))];
+    (is_a_group, Json(MessageBody::running()))
 }

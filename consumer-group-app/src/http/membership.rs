@@ -1,5 +1,7 @@
 //! `POST /register`, `/unregister` and `/checkMembership`.
 
+use std::slice;
+
 use axum::{
     Json,
     body::Body,
@@ -32,7 +34,8 @@ struct GroupFull {
 /// Become a member of the group.
 ///
 /// 200 also for a consumer that is a member already. 500 also when the group holds as many consumers
-/// as it may. The consumer must answer already: it may be given messages at once.
+/// as it may; those that do not answer are removed before that. It is given messages once its
+/// `GET /health` was answered with 200, which it is asked at once.
 #[utoipa::path(
     post, path = REGISTER, tag = "Membership", request_body = MembershipRequest,
     responses(
@@ -49,7 +52,12 @@ pub(super) async fn register(
 ) -> Result<Json<MessageBody>, ApiError> {
     const FAILED: &str = "Failed to register consumer!";
     let id = read_id(request).await?;
-    let registration = state.list.register(&id, state.capacity).await;
+    if state.own_address.is(&id) {
+        let why = format!("{id} is this group's own address, and no consumer");
+        return Err(ApiError::bad_request(&why));
+    }
+    let registration = state.sweeps.register(&state.list, &id, state.capacity);
+    let registration = registration.await;
     match registration.map_err(|error| ApiError::internal(FAILED, &error))? {
         Registration::Registered | Registration::AlreadyMember => {
             state.group.ask(&id);
@@ -83,7 +91,7 @@ pub(super) async fn unregister(
 ) -> Result<Json<MessageBody>, ApiError> {
     const FAILED: &str = "Failed to unregister consumer!";
     let id = read_id(request).await?;
-    let unregistered = state.list.unregister(&id).await;
+    let unregistered = state.list.unregister(slice::from_ref(&id)).await;
     unregistered.map_err(|error| ApiError::internal(FAILED, &error))?;
     Ok(Json(MessageBody::unregistered(&id)))
 }

@@ -95,7 +95,6 @@ impl Outboxes {
             attempt_timeout,
             ..
         } = self.rules;
-        flow.ask();
         let outbox = Outbox {
             consumer: consumer.clone(),
             target,

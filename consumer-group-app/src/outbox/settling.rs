@@ -80,8 +80,8 @@ impl Outbox {
         }
         if std::mem::take(&mut self.was_away) {
             self.limit.start_anew();
-            // It may have come back as another program.
-            self.flow.ask();
+            // It may have come back as another program: it is asked what it takes.
+            self.have_checked();
         }
         let wanted = self.messages + self.next.len() + self.waiting.len();
         self.limit.answered(Answered {
@@ -138,7 +138,12 @@ impl Outbox {
         self.record.ejected();
         self.was_away = true;
         self.drop_waiting();
-        // A full channel means that it is being checked on already.
+        self.have_checked();
+    }
+
+    /// Has the consumer's health checked.
+    fn have_checked(&self) {
+        // A full channel means that many are waiting for that; it will be suspected again.
         let _nudged = self.shared.suspects.try_send(self.consumer.clone());
     }
 }

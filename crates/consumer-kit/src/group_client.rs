@@ -7,7 +7,7 @@ use protocol::{
     http::{CHECK_MEMBERSHIP, ErrorBody, MembershipRequest, REGISTER, UNREGISTER},
 };
 use reqwest::{Client, Response, StatusCode};
-use service_kit::http_client;
+use service_kit::{http_client, resolver::Resolver};
 
 /// How long a call may take; the group itself waits for Redis.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl GroupClient {
     pub fn new(host: &str, port: u16) -> reqwest::Result<Self> {
         let at = format!("{host}:{port}");
         Ok(Self {
-            http: http_client::client(CALL_TIMEOUT)?,
+            http: http_client::client(CALL_TIMEOUT, Resolver::default())?,
             at,
         })
     }

@@ -8,7 +8,7 @@
 
 use std::{
     net::Ipv4Addr,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         OnceLock,
@@ -111,6 +111,22 @@ impl PrivateNetwork {
         self.inside
     }
 
+    /// Services started inside from now on ask this name server for names.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn ask_for_names(&self, server: Ipv4Addr) -> Result<()> {
+        let directory = self.settings();
+        std::fs::create_dir_all(&directory)?;
+        let text = format!("nameserver {server}\n");
+        Ok(std::fs::write(directory.join("resolv.conf"), text)?)
+    }
+
+    /// What `ip netns exec` puts in place of files in `/etc`: `ip-netns(8)`.
+    fn settings(&self) -> PathBuf {
+        Path::new("/etc/netns").join(&self.name)
+    }
+
     /// From now on this does not get through, and all else does.
     ///
     /// # Errors
@@ -170,6 +186,7 @@ impl PrivateNetwork {
 impl Drop for PrivateNetwork {
     fn drop(&mut self) {
         remove(&self.name);
+        drop(std::fs::remove_dir_all(self.settings()));
     }
 }
 

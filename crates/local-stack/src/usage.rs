@@ -43,6 +43,14 @@ pub fn open_files(pid: u32) -> Result<usize> {
     Ok(open.count())
 }
 
+/// How many threads it has.
+///
+/// # Errors
+/// When there is no such process.
+pub fn threads(pid: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/task"))?.count())
+}
+
 fn read(pid: u32, file: &str) -> Result<String> {
     let path = format!("/proc/{pid}/{file}");
     fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))

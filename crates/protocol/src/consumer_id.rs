@@ -1,6 +1,13 @@
 //! The id of a consumer, which is also the address it is reached at.
 
-use std::{fmt, net::Ipv4Addr, net::Ipv6Addr, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -12,14 +19,20 @@ const MAX_LABEL_BYTES: usize = 63;
 
 /// `host:port` with a DNS name or an IPv4 address, or `[v6]:port`; never a URL.
 ///
-/// Names may hold underscores, as container names do. A name whose last label is a number must be a
-/// dotted IPv4 address, because URL parsers would read anything else as an unusual spelling of one
-/// (WHATWG URL, "ends in a number"). The port is 1 to 65535 in plain decimal digits.
+/// Names may hold underscores, as container names do, and end in a dot, as absolute names do. A name whose
+/// last label is a number must be a dotted IPv4 address, because URL parsers would read anything else as an
+/// unusual spelling of one (WHATWG URL, "ends in a number"). The port is 1 to 65535 in plain decimal digits.
+///
+/// Two ids are equal when they are spellings of one address: `Host:80` and `host:80`, `[::FFFF:127.0.0.1]:80`
+/// and `127.0.0.1:80`, `[0::1]:80` and `[::1]:80`. As text each stays as it was spelled, because that is
+/// what its consumer looks for.
 ///
 /// Cloning is cheap: the text is shared.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct ConsumerId {
     text: Arc<str>,
+    /// The same in its one normal spelling.
+    address: Arc<str>,
     host_bytes: usize,
     port: u16,
 }
@@ -36,16 +49,22 @@ impl ConsumerId {
         }
     }
 
-    /// The id as text.
+    /// The id as text, as it was spelled.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The host, with the brackets of an IPv6 address.
+    /// The id in its normal spelling, which is the same for all spellings.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The host in its normal spelling, with the brackets of an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.text[..self.host_bytes]
+        &self.address[..self.host_bytes]
     }
 
     /// The port.
@@ -57,7 +76,7 @@ impl ConsumerId {
     /// The `http` URL of a path (with its leading slash) at this consumer.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.text)
+        format!("http://{}{path}", self.address)
     }
 }
 
@@ -72,46 +91,93 @@ impl FromStr for ConsumerId {
         let (host, port) = text
             .rsplit_once(':')
             .ok_or_else(|| invalid("it has no port"))?;
-        check_host(host).map_err(invalid)?;
+        let normal = normal_host(host).map_err(invalid)?;
         let port = parse_port(port).ok_or_else(|| invalid("its port is not 1 to 65535"))?;
+        let address = format!("{normal}:{port}");
+        let text = Arc::from(text);
         Ok(Self {
-            text: text.into(),
-            host_bytes: host.len(),
+            address: if *address == *text {
+                Arc::clone(&text)
+            } else {
+                address.into()
+            },
+            text,
+            host_bytes: normal.len(),
             port,
         })
     }
 }
 
-/// Says what is wrong with a host, if anything.
-fn check_host(host: &str) -> Result<(), &'static str> {
+impl PartialEq for ConsumerId {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl Eq for ConsumerId {}
+
+impl Hash for ConsumerId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
+    }
+}
+
+impl PartialOrd for ConsumerId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ConsumerId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.address.cmp(&other.address)
+    }
+}
+
+/// The normal spelling of a host, or what is wrong with it.
+fn normal_host(host: &str) -> Result<String, &'static str> {
     if let Some(address) = host.strip_prefix('[') {
         let address = address
             .strip_suffix(']')
             .ok_or("its bracket is not closed")?;
-        return match address.parse::<Ipv6Addr>() {
-            Ok(_) => Ok(()),
-            Err(_) => Err("its host is not an IPv6 address"),
+        let Ok(address) = address.parse::<Ipv6Addr>() else {
+            return Err("its host is not an IPv6 address");
         };
+        return Ok(match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        });
     }
-    if host.is_empty() || host.len() > MAX_HOST_BYTES {
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return Err("its IPv6 address needs brackets, as in [::1]:5001");
+    }
+    check_name(host)?;
+    Ok(host.to_ascii_lowercase())
+}
+
+/// Says what is wrong with a name or IPv4 address, if anything.
+fn check_name(host: &str) -> Result<(), &'static str> {
+    // The dot at the end is not counted: it names the root.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.is_empty() || name.len() > MAX_HOST_BYTES {
         return Err("its host is not 1 to 253 characters long");
     }
     let is_label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=MAX_LABEL_BYTES).contains(&label.len()) && label.bytes().all(inner)
     };
-    if !host.split('.').all(is_label) {
+    if !name.split('.').all(is_label) {
         return Err("its host is neither a name nor an address");
     }
-    if ends_in_a_number(host) && host.parse::<Ipv4Addr>().is_err() {
+    if ends_in_a_number(name) && host.parse::<Ipv4Addr>().is_err() {
         return Err("its host ends in a number but is not an IPv4 address");
     }
     Ok(())
 }
 
 /// Whether URL parsers take the host for an IPv4 address.
-fn ends_in_a_number(host: &str) -> bool {
-    let last = host.rsplit('.').next().unwrap_or(host).to_ascii_lowercase();
+fn ends_in_a_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex)
 }
@@ -157,75 +223,4 @@ pub struct InvalidConsumerId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_addresses_with_a_port_are_consumer_ids() {
-        for text in [
-            "127.0.0.1:5001",
-            "localhost:1",
-            "p_consumer-app_1:65535",
-            "f00ba4c0ffee:5001",
-            "a.b-c.example:80",
-            "[::1]:5001",
-        ] {
-            let id: ConsumerId = text.parse().unwrap();
-            assert_eq!(id.as_str(), text);
-            assert_eq!(format!("{}:{}", id.host(), id.port()), text);
-            assert_eq!(id.url("/health"), format!("http://{text}/health"));
-        }
-    }
-
-    #[test]
-    fn anything_else_is_refused() {
-        let long_label = format!("{}:80", "a".repeat(64));
-        let long_host = format!("{}:80", ["abcdefg"; 40].join("."));
-        for text in [
-            "",
-            ":",
-            "host",
-            "host:",
-            ":80",
-            "host:0",
-            "host:65536",
-            "host:+80",
-            "host:080",
-            "host:8o",
-            "http://host:80",
-            "user@host:80",
-            "host:80/path",
-            "ho st:80",
-            "host\u{0}:80",
-            "hóst:80",
-            "a..b:80",
-            "::1:80",
-            "[::1:80",
-            "[::g]:80",
-            "[127.0.0.1]:80",
-            "0x7f.1:80",
-            "2130706433:80",
-            "1.2.3:80",
-            "1.2.3.256:80",
-            "a.0x:80",
-            &long_label,
-            &long_host,
-        ] {
-            assert!(text.parse::<ConsumerId>().is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_bare_ipv6_address_gets_brackets() {
-        assert_eq!(ConsumerId::new("::1", 80).unwrap().as_str(), "[::1]:80");
-    }
-
-    #[test]
-    fn the_error_shows_no_control_characters_and_not_all_of_a_long_text() {
-        let error = format!("a\u{1b}[2J{}", "x".repeat(1000))
-            .parse::<ConsumerId>()
-            .unwrap_err();
-        assert!(!error.to_string().contains('\u{1b}'));
-        assert!(error.to_string().len() < 200);
-    }
-}
+mod tests;

@@ -13,6 +13,8 @@ pub const UNREGISTER: &str = "/unregister";
 pub const CHECK_MEMBERSHIP: &str = "/checkMembership";
 /// `GET` on either service: is it running?
 pub const HEALTH: &str = "/health";
+/// The header by which a group's answer to [`HEALTH`] tells that it is no consumer.
+pub const GROUP: &str = "x-consumer-group";
 /// `GET` on either service: should work be sent here, and if not, why?
 pub const READY: &str = "/ready";
 /// `POST` on a consumer: process one message.

@@ -21,6 +21,7 @@
 //! | [`readiness`] | the answer of `GET /ready` |
 //! | [`api_error`] | the one error answer of the REST APIs |
 //! | [`api_docs`] | the REST API's description: `GET /openapi.json` and `GET /docs` |
+//! | [`resolver`] | looks up host names: few at a time, and not again for some seconds |
 //! | [`http_client`] | an HTTP client with the time-outs a service needs |
 
 pub mod api_docs;
@@ -39,6 +40,7 @@ pub mod output;
 pub mod program;
 pub mod readiness;
 pub mod request_id;
+pub mod resolver;
 pub mod settings;
 pub mod shutdown;
 pub mod spans;

@@ -13,16 +13,23 @@ use std::{
 /// let failures = Occasionally::every(Duration::from_secs(10));
 /// assert_eq!(failures.due(), Some(0));
 /// assert_eq!(failures.due(), None);
+/// let two = Occasionally::times(2, Duration::from_millis(10));
+/// assert_eq!([two.due(), two.due(), two.due()], [Some(0), Some(0), None]);
+/// std::thread::sleep(Duration::from_millis(20));
+/// assert_eq!([two.due(), two.due(), two.due()], [Some(1), Some(0), None]);
 /// ```
 #[derive(Debug)]
 pub struct Occasionally {
     every: Duration,
+    times: u32,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<Instant>,
+    /// Since when the lines are counted, and how many there have been.
+    since: Option<Instant>,
+    lines: u32,
     held_back: u64,
 }
 
@@ -30,8 +37,15 @@ impl Occasionally {
     /// One line in `every`; the first comes at once.
     #[must_use]
     pub fn every(every: Duration) -> Self {
+        Self::times(1, every)
+    }
+
+    /// So many lines in `every`; the first ones come at once.
+    #[must_use]
+    pub fn times(times: u32, every: Duration) -> Self {
         Self {
             every,
+            times,
             state: Mutex::default(),
         }
     }
@@ -40,14 +54,16 @@ impl Occasionally {
     pub fn due(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if state
-            .last
-            .is_some_and(|last| now.duration_since(last) < self.every)
-        {
+        let is_over = |since: Instant| now.duration_since(since) >= self.every;
+        if state.since.is_none_or(is_over) {
+            state.since = Some(now);
+            state.lines = 0;
+        }
+        if state.lines == self.times {
             state.held_back += 1;
             return None;
         }
-        state.last = Some(now);
+        state.lines += 1;
         Some(std::mem::take(&mut state.held_back))
     }
 }
