@@ -13,7 +13,7 @@ use service_kit::{program, settings::Loaded};
 use settings::{PROGRAM, SampleSettings};
 
 fn main() -> ExitCode {
-    let read = |loaded: &Loaded| Ok((loaded.read()?, loaded.read()?));
+    let read = |loaded: &Loaded| Ok((ConsumerSettings::read(loaded)?, loaded.read()?));
     program::start(
         &PROGRAM,
         read,

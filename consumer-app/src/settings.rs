@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use service_kit::settings::{Program, Setting};
+use service_kit::settings::{Program, Setting, ValueKind};
 
 /// The program and all its settings.
 pub(crate) const PROGRAM: Program = Program {
@@ -19,6 +19,7 @@ const SAMPLE_SETTINGS: &[Setting] = &[Setting {
     key: "sample.processing_delay_ms",
     flag: "processingDelayMs",
     value_name: "MILLISECONDS",
+    kind: ValueKind::number(0, 86_400_000, "milliseconds"),
     default: Some("0"),
     help: "How long the sample processor takes for a message, to simulate real work",
     heading: "Processing",

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::keys::beside;
 use redis_bus::RedisSettings;
 use serde::Deserialize;
 use service_kit::{
@@ -45,6 +46,12 @@ impl Settings {
                     .to_owned(),
             ));
         }
+        let keys = [
+            "names.processed_stream",
+            "names.failed_stream",
+            "names.consumer_list",
+        ];
+        loaded.expect_distinct(&keys, &beside(&settings.names.processed_stream))?;
         Ok(settings)
     }
 }
@@ -178,8 +185,7 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_told_with_key_and_source() {
         let args = ["consumer-group-app", "--maxConsumerGroupSize", "0"].map(Into::into);
-        let loaded = PROGRAM.load(args, []).unwrap();
-        let error = loaded.read::<Settings>().unwrap_err().to_string();
+        let error = PROGRAM.load(args, []).unwrap_err().to_string();
         assert!(
             error.contains("consumers.max_consumer_group_size"),
             "{error}"

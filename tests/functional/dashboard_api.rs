@@ -194,6 +194,7 @@ async fn dead_letters_are_listed_page_by_page_with_payloads_cut() -> Result<()> 
     for query in [
         "?limit=0",
         "?limit=101",
+        "?limit=18446744073709551616",
         "?before=a",
         "?before=1-",
         "?other=1",

@@ -6,8 +6,12 @@ mod tidy;
 
 mod check_config;
 mod settings;
+mod settings_file;
+mod settings_hosts;
+mod settings_numbers;
 mod settings_redis;
 mod settings_refused;
+mod settings_values;
 
 mod health_check;
 mod joining;
@@ -52,6 +56,7 @@ mod original_contract;
 mod own_faults;
 mod publish_api;
 mod publisher;
+mod publisher_values;
 mod readiness;
 mod refusals;
 mod requirements;

@@ -30,7 +30,7 @@ const PAYLOAD_BYTES: usize = 4096;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Range {
-    limit: Option<usize>,
+    limit: Option<String>,
     /// Only letters before this entry.
     before: Option<String>,
 }
@@ -117,10 +117,9 @@ pub(super) async fn list(
 ) -> Result<Json<Listed>, ApiError> {
     const FAILED: &str = "Failed to read the dead letters!";
     let Query(range) = range.map_err(|error| ApiError::bad_request(&error.body_text()))?;
-    let limit = range.limit.unwrap_or(PAGE);
-    if !(1..=MOST).contains(&limit) {
-        return Err(ApiError::bad_request(&format!("limit is not 1 to {MOST}")));
-    }
+    let limit = range.limit.map_or(Some(PAGE), |limit| limit.parse().ok());
+    let limit = limit.filter(|limit| (1..=MOST).contains(limit));
+    let limit = limit.ok_or_else(|| ApiError::bad_request(&format!("limit is not 1 to {MOST}")))?;
     if range
         .before
         .as_deref()

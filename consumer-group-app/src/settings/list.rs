@@ -1,6 +1,7 @@
 //! The list of all settings: flags, environment, file keys, defaults and help come from here.
 
-use service_kit::settings::{Program, Setting};
+use redis_bus::RedisUrl;
+use service_kit::settings::{Program, Setting, ValueKind};
 
 /// The program and all its settings.
 pub(crate) const PROGRAM: Program = Program {
@@ -17,6 +18,7 @@ const REDIS: &[Setting] = &[
         key: "redis.host",
         flag: "redisServerHost",
         value_name: "HOST",
+        kind: ValueKind::Host,
         default: Some("127.0.0.1"),
         help: "Host of the Redis server",
         heading: "Redis",
@@ -25,6 +27,7 @@ const REDIS: &[Setting] = &[
         key: "redis.port",
         flag: "redisServerPort",
         value_name: "PORT",
+        kind: ValueKind::PORT,
         default: Some("6379"),
         help: "Port of the Redis server",
         heading: "Redis",
@@ -33,6 +36,7 @@ const REDIS: &[Setting] = &[
         key: "redis.url",
         flag: "redisUrl",
         value_name: "URL",
+        kind: ValueKind::Url(RedisUrl::check),
         default: None,
         help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
                unix:/path[?db=…&user=…&pass=…]; replaces host and port",
@@ -42,6 +46,7 @@ const REDIS: &[Setting] = &[
         key: "names.published_channel",
         flag: "publishedChannel",
         value_name: "NAME",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::PUBLISHED_CHANNEL),
         help: "Channel to listen on",
         heading: "Redis",
@@ -50,6 +55,7 @@ const REDIS: &[Setting] = &[
         key: "names.consumer_list",
         flag: "consumerList",
         value_name: "KEY",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::CONSUMER_LIST),
         help: "List of the ids of registered consumers",
         heading: "Redis",
@@ -58,6 +64,7 @@ const REDIS: &[Setting] = &[
         key: "names.processed_stream",
         flag: "processedStream",
         value_name: "KEY",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::PROCESSED_STREAM),
         help: "Stream that consumers add processed messages to; the durable queue is beside it",
         heading: "Redis",
@@ -66,6 +73,7 @@ const REDIS: &[Setting] = &[
         key: "names.failed_stream",
         flag: "failedStream",
         value_name: "KEY",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::FAILED_STREAM),
         help: "Stream that messages go to which no consumer could take",
         heading: "Redis",
@@ -77,6 +85,7 @@ const REST_API: &[Setting] = &[
         key: "rest_api.host",
         flag: "restApiHost",
         value_name: "HOST",
+        kind: ValueKind::Host,
         default: Some("127.0.0.1"),
         help: "Address to listen on; 0.0.0.0 for all",
         heading: "REST API",
@@ -85,6 +94,7 @@ const REST_API: &[Setting] = &[
         key: "rest_api.port",
         flag: "restApiPort",
         value_name: "PORT",
+        kind: ValueKind::LISTEN_PORT,
         default: Some("5000"),
         help: "Port to listen on; 0 for any free one",
         heading: "REST API",
@@ -96,6 +106,7 @@ const CONSUMERS: &[Setting] = &[
         key: "consumers.max_consumer_group_size",
         flag: "maxConsumerGroupSize",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 100_000),
         default: Some("5"),
         help: "How many consumers may be registered",
         heading: "Consumers",
@@ -104,6 +115,7 @@ const CONSUMERS: &[Setting] = &[
         key: "consumers.health_check_interval_seconds",
         flag: "healthCheckIntervalSeconds",
         value_name: "SECONDS",
+        kind: ValueKind::number(1, 86_400, "seconds"),
         default: Some("300"),
         help: "How often all consumers are checked; one that fails is checked at once",
         heading: "Consumers",
@@ -112,6 +124,7 @@ const CONSUMERS: &[Setting] = &[
         key: "consumers.max_in_flight_per_consumer",
         flag: "maxInFlightPerConsumer",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 65_535),
         default: Some("64"),
         help: "How many requests one consumer may be given at once; fewer while it is slow, and two at the \
                most while they are batches",
@@ -121,6 +134,7 @@ const CONSUMERS: &[Setting] = &[
         key: "consumers.max_batch",
         flag: "maxBatch",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 65_535),
         default: Some("512"),
         help: "How many messages one request may carry to a consumer that takes batches, whatever it says \
                itself; 1: one message a request",
@@ -130,6 +144,7 @@ const CONSUMERS: &[Setting] = &[
         key: "consumers.selection",
         flag: "selection",
         value_name: "KIND",
+        kind: ValueKind::Choice(&["random", "least-loaded"]),
         default: Some("random"),
         help: "Which consumer gets a message: random (any, with equal chances), or least-loaded (of two \
                drawn at random, the one with less to do)",
@@ -142,6 +157,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.queue",
         flag: "queue",
         value_name: "KIND",
+        kind: ValueKind::Choice(&["memory", "stream"]),
         default: Some("memory"),
         help: "Where messages wait: memory (of the group), or stream (in Redis; then nothing is lost \
                with the group, and several groups may run side by side)",
@@ -151,6 +167,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.max_deliveries",
         flag: "maxDeliveries",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 1_000_000),
         default: Some("5"),
         help: "With --queue stream: how often a message is handed to a group or consumer that dies \
                with it, before it goes to the dead letters",
@@ -160,6 +177,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.max_attempts",
         flag: "maxAttempts",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 1_000_000),
         default: Some("10"),
         help: "How often a message is tried before it goes to the dead letters",
         heading: "Delivery",
@@ -168,6 +186,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.deadline_seconds",
         flag: "deliveryDeadlineSeconds",
         value_name: "SECONDS",
+        kind: ValueKind::number(1, 86_400, "seconds"),
         default: Some("30"),
         help: "With --queue memory: how long a message is tried, from its first attempt",
         heading: "Delivery",
@@ -176,6 +195,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.attempt_timeout_ms",
         flag: "attemptTimeoutMs",
         value_name: "MILLISECONDS",
+        kind: ValueKind::number(1, 86_400_000, "milliseconds"),
         default: Some("5000"),
         help: "How long one attempt may take",
         heading: "Delivery",
@@ -184,6 +204,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.max_buffered_messages",
         flag: "maxBufferedMessages",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 1_000_000_000),
         default: Some("1000000"),
         help: "How many messages the group holds; more go to the dead letters",
         heading: "Delivery",
@@ -192,6 +213,7 @@ const DELIVERY: &[Setting] = &[
         key: "delivery.max_buffered_bytes",
         flag: "maxBufferedBytes",
         value_name: "BYTES",
+        kind: ValueKind::number(1, 1 << 40, "bytes"),
         default: Some("268435456"),
         help: "How many bytes of messages the group holds (256 MiB)",
         heading: "Delivery",
@@ -202,6 +224,7 @@ const RETENTION: &[Setting] = &[Setting {
     key: "retention.dedup_window_seconds",
     flag: "dedupWindowSeconds",
     value_name: "SECONDS",
+    kind: ValueKind::number(0, 31_536_000, "seconds"),
     default: Some("600"),
     help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all. \
            The same for the group and all its consumers",
@@ -212,6 +235,7 @@ const DASHBOARD: &[Setting] = &[Setting {
     key: "dashboard.replay",
     flag: "dashboardReplay",
     value_name: "BOOL",
+    kind: ValueKind::SWITCH,
     default: Some("false"),
     help: "Whether dead letters may be replayed over HTTP, and so from the dashboard, by whoever reaches \
            the REST API: true or false",

@@ -1,6 +1,6 @@
 //! The group's three REST calls.
 
-use std::time::Duration;
+use std::{net::Ipv6Addr, time::Duration};
 
 use protocol::{
     ConsumerId,
@@ -52,7 +52,10 @@ impl GroupClient {
     /// # Errors
     /// When the system's resolver configuration cannot be read.
     pub fn new(host: &str, port: u16) -> reqwest::Result<Self> {
-        let at = format!("{host}:{port}");
+        let at = match host.parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]:{port}"),
+            Err(_) => format!("{host}:{port}"),
+        };
         Ok(Self {
             http: http_client::client(CALL_TIMEOUT, Resolver::default())?,
             at,

@@ -2,10 +2,7 @@
 
 use std::process::ExitCode;
 
-use service_kit::{
-    program,
-    settings::{Loaded, Program},
-};
+use service_kit::{program, settings::Program};
 
 use crate::{Consumer, ConsumerSettings, Processor, SETTINGS};
 
@@ -22,7 +19,7 @@ const PROGRAM: Program = Program {
 pub fn main(processor: impl Processor) -> ExitCode {
     program::start(
         &PROGRAM,
-        Loaded::read,
+        ConsumerSettings::read,
         async move |settings: ConsumerSettings| {
             Consumer::bind(settings, processor).await?.run().await
         },

@@ -5,10 +5,14 @@ use std::{
     time::Duration,
 };
 
-use protocol::ConsumerId;
-use redis_bus::{RedisSettings, commit::Retention};
-use serde::{Deserialize, Deserializer, de::Error};
-use service_kit::{http_server::Address, settings::Setting, shutdown::ServiceSettings};
+use protocol::keys::beside;
+use redis_bus::{RedisSettings, RedisUrl, commit::Retention};
+use serde::Deserialize;
+use service_kit::{
+    http_server::Address,
+    settings::{Loaded, Setting, SettingsError, ValueKind},
+    shutdown::ServiceSettings,
+};
 
 const REDIS: &str = "Redis";
 const REST_API: &str = "REST API";
@@ -22,6 +26,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "redis.host",
         flag: "redisServerHost",
         value_name: "HOST",
+        kind: ValueKind::Host,
         default: Some("127.0.0.1"),
         help: "Host of the Redis server",
         heading: REDIS,
@@ -30,6 +35,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "redis.port",
         flag: "redisServerPort",
         value_name: "PORT",
+        kind: ValueKind::PORT,
         default: Some("6379"),
         help: "Port of the Redis server",
         heading: REDIS,
@@ -38,6 +44,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "redis.url",
         flag: "redisUrl",
         value_name: "URL",
+        kind: ValueKind::Url(RedisUrl::check),
         default: None,
         help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
                unix:/path[?db=…&user=…&pass=…]; replaces host and port",
@@ -47,6 +54,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "names.processed_stream",
         flag: "processedStream",
         value_name: "KEY",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::PROCESSED_STREAM),
         help: "Stream that processed messages are added to",
         heading: REDIS,
@@ -55,6 +63,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "names.failed_stream",
         flag: "failedStream",
         value_name: "KEY",
+        kind: ValueKind::Name,
         default: Some(protocol::keys::FAILED_STREAM),
         help: "With --intake pull: stream of messages that could not be processed",
         heading: REDIS,
@@ -63,6 +72,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "rest_api.host",
         flag: "restApiHost",
         value_name: "HOST",
+        kind: ValueKind::Host,
         default: Some("127.0.0.1"),
         help: "Address to listen on; 0.0.0.0 for all",
         heading: REST_API,
@@ -71,6 +81,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "rest_api.port",
         flag: "restApiPort",
         value_name: "PORT",
+        kind: ValueKind::LISTEN_PORT,
         default: Some("5001"),
         help: "Port to listen on; 0 for any free one",
         heading: REST_API,
@@ -79,6 +90,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.advertised_host",
         flag: "advertisedHost",
         value_name: "HOST",
+        kind: ValueKind::UrlHost,
         default: None,
         help: "Host the group reaches this consumer at; without it the host listened on, or this \
                machine's name when that is 0.0.0.0",
@@ -88,6 +100,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.advertised_port",
         flag: "advertisedPort",
         value_name: "PORT",
+        kind: ValueKind::PORT,
         default: None,
         help: "Port the group reaches this consumer at; without it the port listened on",
         heading: REST_API,
@@ -96,6 +109,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer_group_app.host",
         flag: "consumerGroupAppHost",
         value_name: "HOST",
+        kind: ValueKind::UrlHost,
         default: Some("127.0.0.1"),
         help: "Host of consumer-group-app",
         heading: GROUP,
@@ -104,6 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer_group_app.port",
         flag: "consumerGroupAppPort",
         value_name: "PORT",
+        kind: ValueKind::PORT,
         default: Some("5000"),
         help: "Port of consumer-group-app",
         heading: GROUP,
@@ -112,6 +127,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer_group_app.registration_check_interval_seconds",
         flag: "registrationCheckIntervalSeconds",
         value_name: "SECONDS",
+        kind: ValueKind::number(1, 86_400, "seconds"),
         default: Some("300"),
         help: "How often to check that the group still knows this consumer",
         heading: GROUP,
@@ -120,6 +136,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.intake",
         flag: "intake",
         value_name: "KIND",
+        kind: ValueKind::Choice(&["push", "pull"]),
         default: Some("push"),
         help: "How messages come: push (the group brings them), or pull (the consumer reads the durable \
                queue of a group with --queue stream itself, and registers nowhere)",
@@ -129,6 +146,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.max_deliveries",
         flag: "maxDeliveries",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 1_000_000),
         default: Some("5"),
         help: "With --intake pull: how often a message is tried, here or elsewhere, before it goes to \
                the dead letters",
@@ -138,6 +156,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.processing_concurrency",
         flag: "processingConcurrency",
         value_name: "COUNT",
+        kind: ValueKind::count(0, 1_000_000),
         default: Some("0"),
         help: "How many messages are processed at once; 0 for no limit",
         heading: PROCESSING,
@@ -146,6 +165,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.max_batch",
         flag: "maxBatch",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 65_535),
         default: Some("512"),
         help: "How many messages the group may bring in one request; 1: one by one",
         heading: PROCESSING,
@@ -154,6 +174,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "retention.dedup_window_seconds",
         flag: "dedupWindowSeconds",
         value_name: "SECONDS",
+        kind: ValueKind::number(0, 31_536_000, "seconds"),
         default: Some("600"),
         help: "How long an id is remembered at least, so that no second entry is added; 0: not at all. \
                The same for the group and all its consumers",
@@ -163,6 +184,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "retention.processed_max_len",
         flag: "processedMaxLen",
         value_name: "COUNT",
+        kind: ValueKind::count(0, 1_000_000_000_000),
         default: Some("0"),
         help: "About how many entries the stream of processed messages keeps; 0 for all",
         heading: RETENTION,
@@ -186,6 +208,19 @@ pub struct ConsumerSettings {
     pub retention: RetentionSettings,
     /// How the process behaves.
     pub service: ServiceSettings,
+}
+
+impl ConsumerSettings {
+    /// The settings of a consumer, if they go together.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for a value that cannot be used, alone or beside the others.
+    pub fn read(loaded: &Loaded) -> Result<Self, SettingsError> {
+        let settings: Self = loaded.read()?;
+        let keys = ["names.processed_stream", "names.failed_stream"];
+        loaded.expect_distinct(&keys, &beside(&settings.names.processed_stream))?;
+        Ok(settings)
+    }
 }
 
 /// Section `[retention]`.
@@ -247,7 +282,6 @@ impl GroupSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct OwnSettings {
     /// The host of the consumer's id.
-    #[serde(default, deserialize_with = "host")]
     pub advertised_host: Option<String>,
     /// The port of the consumer's id.
     pub advertised_port: Option<u16>,
@@ -259,12 +293,4 @@ pub struct OwnSettings {
     pub processing_concurrency: u32,
     /// How many messages come in one request at most.
     pub max_batch: NonZeroU32,
-}
-
-/// A host that can be part of a consumer's id.
-fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let host = String::deserialize(deserializer)?;
-    // Any port will do: it is checked by itself.
-    ConsumerId::new(&host, 1).map_err(Error::custom)?;
-    Ok(Some(host))
 }

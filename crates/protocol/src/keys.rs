@@ -9,6 +9,24 @@ pub const PROCESSED_STREAM: &str = "messages:processed";
 /// The stream of what was given up on; not in the original, which lost these messages.
 pub const FAILED_STREAM: &str = "messages:failed";
 
+/// What is kept beside the stream of processed messages, each under a key of its own.
+const BESIDE: [&str; 8] = [
+    "queue",
+    "account",
+    "queued",
+    "queued:0",
+    "queued:1",
+    "settled",
+    "settled:0",
+    "settled:1",
+];
+
+/// The keys that are taken beside a stream of processed messages.
+#[must_use]
+pub fn beside(processed_stream: &str) -> [String; 8] {
+    BESIDE.map(|name| in_slot_of(processed_stream, name))
+}
+
 /// A key of ours beside a key of the user's, in the same hash slot, as scripts need it.
 ///
 /// What is between braces decides the slot

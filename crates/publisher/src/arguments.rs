@@ -4,15 +4,12 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{
     Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
-    parser::ValueSource, value_parser,
+    parser::ValueSource,
 };
-use protocol::keys::PUBLISHED_CHANNEL;
+use protocol::keys::{PUBLISHED_CHANNEL, beside};
 use service_kit::documents;
 
-use crate::dead_letters;
-
-/// The largest extra property, so that a message stays below the system's limit of 1 MiB.
-const MAX_PAYLOAD_BYTES: u64 = 1_000_000;
+use crate::{dead_letters, values};
 
 /// The flags that are for publishing only: what they are called here, and on the command line.
 const PUBLISHING: [(&str, &str); 4] = [
@@ -29,25 +26,26 @@ const PUBLISHING: [(&str, &str); 4] = [
 #[derive(Debug, Parser)]
 #[command(name = "publisher", version, rename_all = "camelCase")]
 pub(crate) struct Arguments {
-    /// How many messages to make up and publish.
+    /// How many messages to make up and publish, 0 to 1000000000000.
     #[arg(
         long,
         value_name = "MESSAGES",
         default_value_t = 1000,
+        value_parser = values::count,
         conflicts_with = "file"
     )]
     pub count: u64,
 
-    /// Messages a second; 0 is as fast as Redis takes them.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = value_parser!(u32))]
+    /// Messages a second, 0 to 10000000; 0 is as fast as Redis takes them.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = values::rate)]
     pub rate: u32,
 
-    /// The size of an extra text property `payload` of each message; 0 is none.
+    /// The size of an extra text property `payload` of each message, 0 to 1000000 bytes; 0 is none.
     #[arg(
         long,
         value_name = "BYTES",
         default_value_t = 0,
-        value_parser = value_parser!(u64).range(..=MAX_PAYLOAD_BYTES),
+        value_parser = values::payload_bytes,
         conflicts_with = "file"
     )]
     pub payload_bytes: u64,
@@ -66,6 +64,7 @@ pub(crate) struct Arguments {
         global = true,
         value_name = "NAME",
         env = "PUBLISHER__NAMES__PUBLISHED_CHANNEL",
+        value_parser = values::name,
         default_value = PUBLISHED_CHANNEL
     )]
     pub channel: String,
@@ -92,12 +91,13 @@ pub(crate) struct RedisArguments {
     )]
     pub redis_server_host: String,
 
-    /// Port of Redis.
+    /// Port of Redis, 1 to 65535.
     #[arg(
         long,
         global = true,
         value_name = "PORT",
         env = "PUBLISHER__REDIS__PORT",
+        value_parser = values::port,
         default_value_t = 6379
     )]
     pub redis_server_port: u16,
@@ -149,9 +149,36 @@ impl Arguments {
             }
         }
         let mut arguments = Self::from_arg_matches(&matches)?;
+        arguments
+            .check()
+            .map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
         let document = documents::asked(Self::command_line(), &matches);
         arguments.document = document.map_err(|cause| command.error(ErrorKind::Io, cause))?;
         Ok(arguments)
+    }
+}
+
+impl Arguments {
+    /// Checks what `clap` would quote although it may hold a password, and values beside each other.
+    fn check(&mut self) -> Result<(), String> {
+        let redis = &mut self.redis;
+        redis.redis_server_host = values::host(&redis.redis_server_host)
+            .map_err(|why| format!("bad value for --redisServerHost: {why}"))?;
+        // An empty variable is one that is not set.
+        redis.redis_url = redis.redis_url.take().filter(|url| !url.is_empty());
+        if let Some(url) = &redis.redis_url {
+            values::redis_url(url).map_err(|why| format!("bad value for --redisUrl: {why}"))?;
+        }
+        if let Some(Verb::DeadLetters(letters)) = &self.verb {
+            let (failed, processed) = (&letters.failed_stream, &letters.processed_stream);
+            if failed == processed || beside(processed).contains(failed) {
+                return Err(format!(
+                    "--failedStream {failed}: the name is taken by --processedStream {processed}; \
+                     choose another"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ mod pace;
 mod progress;
 mod publisher;
 mod source;
+mod values;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,17 @@
 //! Where Redis is and how to log in.
 
-use std::{fmt, str::FromStr, time::Duration};
+mod url;
+
+use std::{fmt, net::Ipv6Addr, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     aio::MultiplexedConnection,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokio::time::timeout;
 
+pub use self::url::RedisUrl;
 use crate::{BusError, link::Link, socket};
 
 /// How long connecting and logging in may take.
@@ -36,34 +39,6 @@ pub struct RedisSettings {
     pub url: Option<RedisUrl>,
 }
 
-/// A URL that names a Redis. It may hold a password, so it is never shown.
-#[derive(Clone)]
-pub struct RedisUrl(ConnectionInfo);
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RedisUrl(hidden)")
-    }
-}
-
-impl FromStr for RedisUrl {
-    type Err = BusError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let info = text
-            .into_connection_info()
-            .map_err(|_may_quote_the_url| BusError::BadUrl)?;
-        Ok(Self(info))
-    }
-}
-
-impl<'de> Deserialize<'de> for RedisUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// A Redis server and how to log in there; nothing is connected yet.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -84,7 +59,14 @@ impl Endpoint {
                 address.map_err(|cause| BusError::new(&settings.host, cause))?
             }
         };
-        let at = info.addr().to_string();
+        let at = match info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
+                if host.parse::<Ipv6Addr>().is_ok() =>
+            {
+                format!("[{host}]:{port}")
+            }
+            address => address.to_string(),
+        };
         Ok(Self { info, at })
     }
 
@@ -149,6 +131,7 @@ mod tests {
             endpoint(Some("rediss://other:1/2")).unwrap().at(),
             "other:1"
         );
+        assert_eq!(endpoint(Some("redis://[::1]:7")).unwrap().at(), "[::1]:7");
         assert_eq!(
             endpoint(Some("unix:/run/redis.sock")).unwrap().at(),
             "/run/redis.sock"

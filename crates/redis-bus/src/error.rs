@@ -11,8 +11,8 @@ use redis::RedisError;
 #[non_exhaustive]
 pub enum BusError {
     /// A text that is no URL of a Redis. It is not shown, because it may hold a password.
-    #[error("expected a URL as redis://host:6379/0, rediss://host:6379 or unix:/path")]
-    BadUrl,
+    #[error("{0}")]
+    BadUrl(&'static str),
     /// No connection, a broken one, or no answer in time.
     #[error("cannot reach Redis at {at}")]
     Unreachable {
@@ -37,7 +37,7 @@ impl BusError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { source, .. } => source.code(),
-            Self::BadUrl | Self::Unreachable { .. } => None,
+            Self::BadUrl(_) | Self::Unreachable { .. } => None,
         }
     }
 

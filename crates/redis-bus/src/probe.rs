@@ -139,7 +139,7 @@ fn in_full(cause: &BusError) -> String {
             let detail = source.detail().unwrap_or_default();
             format!("{cause}: {code} {detail}")
         }
-        BusError::BadUrl | BusError::Unreachable { .. } => cause.to_string(),
+        BusError::BadUrl(_) | BusError::Unreachable { .. } => cause.to_string(),
     }
 }
 

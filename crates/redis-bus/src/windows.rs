@@ -58,3 +58,19 @@ impl Windows {
         &self.keys[1..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::keys::beside;
+
+    use super::*;
+
+    #[test]
+    fn no_window_has_a_key_that_settings_may_name() {
+        for make in [Windows::settled, Windows::queued] {
+            let windows = make("processed", Duration::ZERO);
+            let taken = beside("processed");
+            assert!(windows.keys.iter().all(|key| taken.contains(key)));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! `axum::serve` installs no timer and bounds neither connections nor headers, so that a client which
 //! sends its header byte by byte holds a connection for ever. Hyper's own builder has all of that.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::Ipv6Addr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -62,10 +62,9 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot bind {host}:{port}; choose another with --restApiHost, --restApiPort")]
+#[error("cannot bind {at}; choose another with --restApiHost, --restApiPort")]
 pub struct BindError {
-    host: String,
-    port: u16,
+    at: String,
     source: io::Error,
 }
 
@@ -75,9 +74,15 @@ impl Address {
     /// # Errors
     /// [`BindError`] when the address is in use, or not one of this machine's.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
-        let (host, port) = (self.host.clone(), self.port);
-        let bound = TcpListener::bind((host.as_str(), port)).await;
-        bound.map_err(|source| BindError { host, port, source })
+        let Self { host, port } = self;
+        let bound = TcpListener::bind((host.as_str(), *port)).await;
+        bound.map_err(|source| BindError {
+            at: match host.parse::<Ipv6Addr>() {
+                Ok(address) => format!("[{address}]:{port}"),
+                Err(_) => format!("{host}:{port}"),
+            },
+            source,
+        })
     }
 }
 

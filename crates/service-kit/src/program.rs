@@ -104,7 +104,7 @@ fn prepare<S>(
     let loaded = program.merge(&matches, std::env::vars_os())?;
     let common: Common = loaded.read()?;
     let settings = read(&loaded)?;
-    let log = common.log.check()?;
+    let log = common.log.check().map_err(SettingsError::BadValue)?;
     if asks_for_check(&matches) {
         for warning in loaded.warnings() {
             complain(program.name, warning);

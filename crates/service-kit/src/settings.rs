@@ -7,23 +7,32 @@
 mod check;
 mod command_line;
 mod effective;
+mod error;
+mod ini;
+mod kind;
 mod merged;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, io::ErrorKind, path::Path};
 
 use clap::ArgMatches;
-use config::{Config, ConfigError};
+use config::Config;
 use serde::de::DeserializeOwned;
+use strsim::normalized_damerau_levenshtein as likeness;
 
 pub(crate) use self::command_line::asks_for_check;
 use self::{
     command_line::FILE_FLAG,
-    merged::{Merged, Origin, read_ini},
+    merged::{Merged, Origin},
 };
-use crate::{
-    shutdown, spans,
-    telemetry::{self, TelemetryError},
+pub use self::{
+    error::SettingsError,
+    ini::FileError,
+    kind::{Check, Range, ValueKind},
 };
+use crate::{shutdown, spans, telemetry};
+
+/// How alike two keys must be for one to be meant by the other, of 1.
+const LEAST_LIKENESS: f64 = 0.7;
 
 /// One thing an operator can set.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +43,8 @@ pub struct Setting {
     pub flag: &'static str,
     /// What `--help` calls the value, such as `PORT` or `SECONDS`.
     pub value_name: &'static str,
+    /// What it is, and so which values are allowed.
+    pub kind: ValueKind,
     /// The value when nothing else is given; `None` where the setting may be absent.
     pub default: Option<&'static str>,
     /// What it does, in a sentence.
@@ -79,53 +90,36 @@ impl Loaded {
             .map_err(|error| SettingsError::BadValue(self.merged.explain(&error)))
     }
 
+    /// Checks that settings which name things of one space name different things. `beside` are further
+    /// names in it, which are taken by what the first setting names.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for a name that is taken, with both places.
+    pub fn expect_distinct(&self, keys: &[&str], beside: &[String]) -> Result<(), SettingsError> {
+        let given = |key: &str| self.merged.get(key).unwrap_or(("", &Origin::Default));
+        for (index, key) in keys.iter().enumerate() {
+            let (value, origin) = given(key);
+            let equal = keys[..index].iter().find(|other| given(other).0 == value);
+            let taken_by = match keys.first() {
+                Some(first) if beside.iter().any(|taken| taken == value) => Some(first),
+                _ => equal,
+            };
+            if let Some(other) = taken_by {
+                let other_origin = given(other).1;
+                return Err(SettingsError::BadValue(format!(
+                    "{key} = `{value}` in {origin}: the name is taken by {other} of {other_origin}; \
+                     choose another"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Sentences for the log.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
-}
-
-/// Settings that cannot be used. Every text names the key and where its value comes from.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// The command line is wrong, or asks for `--help` or `--version`.
-    #[error(transparent)]
-    CommandLine(#[from] clap::Error),
-    /// A document that was asked for could not be made.
-    #[error("cannot make what was asked for")]
-    Document(#[from] std::io::Error),
-    /// A file named by flag does not exist.
-    #[error("settings file `{path}`, named by --{FILE_FLAG}, does not exist")]
-    NoFile {
-        /// The file that was named.
-        path: String,
-    },
-    /// A file exists but cannot be read as INI.
-    #[error("cannot read settings file `{path}`")]
-    BadFile {
-        /// The file that was read.
-        path: String,
-        /// What is wrong with it.
-        source: Box<ConfigError>,
-    },
-    /// A key that means nothing here.
-    #[error("unknown key `{key}` in {origin}{hint}")]
-    UnknownKey {
-        /// The key as given.
-        key: String,
-        /// Where it was given.
-        origin: String,
-        /// The nearest known key, as a sentence.
-        hint: String,
-    },
-    /// A value of `[log]` that telemetry cannot use.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// A value of the wrong kind, or out of its range.
-    #[error("bad value: {0}")]
-    BadValue(String),
 }
 
 impl Program {
@@ -161,6 +155,7 @@ impl Program {
         self.add_environment(environment, &mut merged)?;
         self.add_flags(matches, &mut merged);
         merged.drop_empty(self.settings());
+        merged.check(self.settings())?;
         Ok(Loaded { merged, warnings })
     }
 
@@ -179,20 +174,25 @@ impl Program {
         warnings: &mut Vec<String>,
     ) -> Result<(), SettingsError> {
         let named = matches.get_one::<String>(FILE_FLAG);
-        let path = PathBuf::from(named.map_or(self.default_file, String::as_str));
-        if !path.exists() {
-            let path = path.display().to_string();
-            if named.is_some() {
-                return Err(SettingsError::NoFile { path });
+        let path = named.map_or(self.default_file, String::as_str);
+        let entries = match ini::read(Path::new(path)) {
+            Ok(entries) => entries,
+            Err(FileError::Io(cause)) if cause.kind() == ErrorKind::NotFound => {
+                let path = path.to_owned();
+                if named.is_some() {
+                    return Err(SettingsError::NoFile { path });
+                }
+                warnings.push(format!("no settings file at {path}; defaults apply"));
+                return Ok(());
             }
-            warnings.push(format!("no settings file at {path}; defaults apply"));
-            return Ok(());
-        }
-        let origin = Origin::File(path.display().to_string());
-        for (key, value) in read_ini(&path)? {
-            // Python's configparser, which the original used, does not mind the case of keys.
-            let key = key.to_lowercase();
-            merged.set(self.known(&key, &origin)?, value, origin.clone());
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(SettingsError::BadFile { path, source });
+            }
+        };
+        for ini::Entry { key, value, line } in entries {
+            let origin = Origin::File(path.to_owned(), line);
+            merged.set(self.known(&key, &origin)?, value, origin);
         }
         Ok(())
     }
@@ -211,7 +211,10 @@ impl Program {
             let key = rest.to_lowercase().replace("__", ".");
             let origin = Origin::Environment(name);
             let known = self.known(&key, &origin)?;
-            merged.set(known, value.to_string_lossy().into_owned(), origin);
+            let value = value.into_string().map_err(|_bytes| {
+                SettingsError::BadValue(format!("{known} in {origin}: it is not UTF-8"))
+            })?;
+            merged.set(known, value, origin);
         }
         Ok(())
     }
@@ -227,20 +230,31 @@ impl Program {
     /// The key as listed, or an error that suggests the nearest one.
     fn known(&self, key: &str, origin: &Origin) -> Result<&'static str, SettingsError> {
         let found = self.settings().find(|setting| setting.key == key);
-        found.map(|setting| setting.key).ok_or_else(|| {
-            let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-            let near = self.settings().find(|setting| {
-                last(setting.key) == last(key)
-                    || setting.key.replace(['.', '_'], "") == key.replace(['.', '_'], "")
-            });
-            SettingsError::UnknownKey {
+        found
+            .map(|setting| setting.key)
+            .ok_or_else(|| SettingsError::UnknownKey {
                 key: key.to_owned(),
                 origin: origin.to_string(),
-                hint: near
-                    .map(|near| format!("; did you mean `{}`?", near.key))
+                hint: self
+                    .nearest(key)
+                    .map(|near| format!("; did you mean `{near}`?"))
                     .unwrap_or_default(),
+            })
+    }
+
+    /// The known key that is most like this one, if one is: as a whole, or in its last part.
+    fn nearest(&self, key: &str) -> Option<&'static str> {
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let plain = |key: &str| key.replace(['.', '_'], "");
+        let mut nearest = (LEAST_LIKENESS, None);
+        for Setting { key: known, .. } in self.settings() {
+            let parts = likeness(&last(key), &last(known));
+            let likeness = likeness(&plain(key), &plain(known)).max(parts);
+            if likeness > nearest.0 {
+                nearest = (likeness, Some(*known));
             }
-        })
+        }
+        nearest.1
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, future::poll_fn, io, num::NonZeroUsize, task::Poll, time::Duration
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::settings::Setting;
+use crate::settings::{Setting, ValueKind};
 
 /// The settings of the section `[service]`; every [`crate::settings::Program`] has them.
 pub(crate) const SETTINGS: &[Setting] = &[
@@ -13,6 +13,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "service.shutdown_grace_seconds",
         flag: "shutdownGraceSeconds",
         value_name: "SECONDS",
+        kind: ValueKind::number(0, 86_400, "seconds"),
         default: Some("20"),
         help: "How long work under way may take to finish after SIGTERM",
         heading: "General",
@@ -23,6 +24,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "service.worker_threads",
         flag: "workerThreads",
         value_name: "COUNT",
+        kind: ValueKind::count(1, 512),
         default: Some("1"),
         help: "How many threads do the work; more only where a processor computes for long",
         heading: "General",

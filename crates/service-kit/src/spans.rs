@@ -27,7 +27,7 @@ use tracing::warn;
 
 use crate::{
     occasionally::Occasionally,
-    settings::{Program, Setting},
+    settings::{Program, Setting, ValueKind},
     telemetry::chain,
 };
 
@@ -36,6 +36,7 @@ pub(crate) const SETTINGS: &[Setting] = &[Setting {
     key: "telemetry.otlp_endpoint",
     flag: "otlpEndpoint",
     value_name: "URL",
+    kind: ValueKind::Url(|text| Collector::parse(text).map(drop)),
     default: None,
     help: "OpenTelemetry collector that spans go to (OTLP over HTTP), such as http://127.0.0.1:4318; \
            without it there are none",
@@ -74,19 +75,30 @@ pub struct TelemetrySettings {
 #[derive(Debug, Clone)]
 struct Collector(String);
 
-impl<'de> Deserialize<'de> for Collector {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let uri = text.parse::<Uri>().ok();
-        let is_http =
-            uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-        if !is_http {
-            // It may hold a password, so it is not quoted.
-            return Err(D::Error::custom("expected http://host:port"));
+impl Collector {
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_collector = text.parse::<Uri>().is_ok_and(|uri| {
+            let authority = uri.authority().map_or("", |authority| authority.as_str());
+            let place = authority.rsplit(['@', ']']).next().unwrap_or_default();
+            uri.scheme_str() == Some("http")
+                && uri.host().is_some_and(|host| !host.is_empty())
+                && uri.query().is_none()
+                // A port that is no port reads as none.
+                && place.contains(':') == uri.port_u16().is_some()
+        });
+        if !is_collector || text.contains('#') {
+            return Err("expected http://host:port".to_owned());
         }
         let base = text.trim_end_matches('/');
         let base = base.strip_suffix("/v1/traces").unwrap_or(base);
         Ok(Self(format!("{base}/v1/traces")))
+    }
+}
+
+impl<'de> Deserialize<'de> for Collector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(D::Error::custom)
     }
 }
 

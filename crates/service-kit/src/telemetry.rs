@@ -12,15 +12,16 @@ use std::{
 use serde::Deserialize;
 use tracing_subscriber::{
     EnvFilter,
+    filter::LevelFilter,
     fmt::{self, format::JsonFields},
     layer::SubscriberExt,
-    util::SubscriberInitExt,
+    util::{SubscriberInitExt, TryInitError},
 };
 
 pub use self::writer::LogGuard;
 pub(crate) use self::writer::dropped_lines;
 use self::{lines::Lines, writer::LogWriter};
-use crate::settings::Setting;
+use crate::settings::{Setting, ValueKind};
 
 /// The name of an event whose message says all that its fields do: the text log leaves them out.
 ///
@@ -37,6 +38,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "log.format",
         flag: "logFormat",
         value_name: "text|json",
+        kind: ValueKind::Choice(&["text", "json"]),
         default: Some("text"),
         help: "Log lines for people or for machines",
         heading: "General",
@@ -45,6 +47,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "log.level",
         flag: "logLevel",
         value_name: "LEVEL",
+        kind: ValueKind::Text(|level| filter(level).map(drop)),
         default: Some("info"),
         help: "error, warn, info, debug or trace",
         heading: "General",
@@ -75,17 +78,9 @@ pub struct LogSettings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
-    /// `log.level` is neither a level nor directives.
-    #[error("bad value `{level}` for key `log.level`: expected error, warn, info, debug or trace")]
-    BadLevel {
-        /// What was given.
-        level: String,
-        /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
-    },
     /// Something else in this process logs already.
     #[error("cannot set up log output")]
-    AlreadySet(#[from] tracing_subscriber::util::TryInitError),
+    AlreadySet(#[from] TryInitError),
     /// The system refuses what the log is written with.
     #[error("cannot set up log output to standard output")]
     Output(#[from] io::Error),
@@ -102,18 +97,24 @@ impl LogSettings {
     /// Reads the level.
     ///
     /// # Errors
-    /// [`TelemetryError::BadLevel`] for a level that cannot be read.
-    pub fn check(&self) -> Result<Log, TelemetryError> {
-        let filter =
-            EnvFilter::try_new(&self.level).map_err(|source| TelemetryError::BadLevel {
-                level: self.level.clone(),
-                source,
-            })?;
+    /// What is expected, for a level that cannot be read.
+    pub fn check(&self) -> Result<Log, String> {
         Ok(Log {
             format: self.format,
-            filter,
+            filter: filter(&self.level)?,
         })
     }
+}
+
+/// What is logged. A word that is no level would be taken for a part of the program to log alone, so it is
+/// refused: `part=level` says that.
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    let is_level = |word: &str| word.contains('=') || word.parse::<LevelFilter>().is_ok();
+    let words: Vec<_> = level.split(',').map(str::trim).collect();
+    let read = EnvFilter::try_new(level);
+    read.ok()
+        .filter(|_| words.into_iter().all(is_level))
+        .ok_or_else(|| "expected error, warn, info, debug or trace".to_owned())
 }
 
 /// Sends log lines to standard output from here on, those of panics among them. The last ones are written when the

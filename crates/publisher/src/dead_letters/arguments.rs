@@ -1,11 +1,13 @@
 //! What comes after `deadLetters` on the command line.
 
-use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser, value_parser};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use protocol::{
     DeadLetterReason,
     keys::{FAILED_STREAM, PROCESSED_STREAM},
 };
 use redis_bus::dead_letters::Choice;
+
+use crate::values;
 
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]
@@ -16,6 +18,7 @@ pub(crate) struct Arguments {
         global = true,
         value_name = "NAME",
         env = "PUBLISHER__NAMES__FAILED_STREAM",
+        value_parser = values::name,
         default_value = FAILED_STREAM
     )]
     pub failed_stream: String,
@@ -26,6 +29,7 @@ pub(crate) struct Arguments {
         global = true,
         value_name = "NAME",
         env = "PUBLISHER__NAMES__PROCESSED_STREAM",
+        value_parser = values::name,
         default_value = PROCESSED_STREAM
     )]
     pub processed_stream: String,
@@ -58,8 +62,8 @@ pub(crate) struct ListArguments {
     #[arg(long, value_parser = reasons())]
     pub reason: Option<String>,
 
-    /// The most letters to list; 0 is all. All are counted.
-    #[arg(long, value_name = "LETTERS", default_value_t = 100)]
+    /// The most letters to list, 0 to 1000000000000; 0 is all. All are counted.
+    #[arg(long, value_name = "LETTERS", default_value_t = 100, value_parser = values::count)]
     pub limit: u64,
 }
 
@@ -89,8 +93,8 @@ pub(crate) struct ReplayArguments {
     )]
     pub queue: QueueKind,
 
-    /// Messages a second; 0 is as fast as Redis takes them.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = value_parser!(u32))]
+    /// Messages a second, 0 to 10000000; 0 is as fast as Redis takes them.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = values::rate)]
     pub rate: u32,
 }
 

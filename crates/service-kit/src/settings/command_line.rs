@@ -42,12 +42,14 @@ impl Program {
     }
 
     fn arg(&self, setting: &Setting) -> Arg {
+        let range = setting.kind.range();
+        let range = range.map(|range| format!(" [{range}]")).unwrap_or_default();
         let default = setting
             .default
-            .map(|value| format!("[default: {value}] "))
+            .map(|value| format!(" [default: {value}]"))
             .unwrap_or_default();
         let help = format!(
-            "{} {default}[env: {}]",
+            "{}{range}{default} [env: {}]",
             setting.help,
             self.env_name(setting)
         );

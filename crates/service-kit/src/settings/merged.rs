@@ -1,32 +1,10 @@
 //! The values of all sources, the winning one of each key with its origin.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt};
 
-use config::{ConfigError, FileFormat, Map, Source, Value, ValueKind};
+use config::{ConfigError, Map, Source, Value};
 
 use super::{Setting, SettingsError};
-
-/// The `section.key = value` pairs of an INI file.
-pub(super) fn read_ini(path: &Path) -> Result<Vec<(String, String)>, SettingsError> {
-    let bad_file = |source| SettingsError::BadFile {
-        path: path.display().to_string(),
-        source: Box::new(source),
-    };
-    let file = config::File::from(path.to_owned()).format(FileFormat::Ini);
-    let mut pairs = Vec::new();
-    for (section, value) in file.collect().map_err(bad_file)? {
-        match value.kind {
-            ValueKind::Table(table) => {
-                for (key, value) in table {
-                    let value = value.into_string().map_err(bad_file)?;
-                    pairs.push((format!("{section}.{key}"), value));
-                }
-            }
-            _ => pairs.push((section, value.into_string().map_err(bad_file)?)),
-        }
-    }
-    Ok(pairs)
-}
 
 /// The winning value of each key with its origin, as a source for [`Config`].
 #[derive(Clone, Default)]
@@ -36,8 +14,8 @@ pub(super) struct Merged(BTreeMap<&'static str, (String, Origin)>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
-    /// The path of the file.
-    File(String),
+    /// The path of the file, and the number of the line.
+    File(String, usize),
     /// The name of the variable.
     Environment(String),
     /// The flag, without dashes.
@@ -49,7 +27,7 @@ impl Origin {
     pub(super) fn brief(&self) -> String {
         match self {
             Self::Default => "default".to_owned(),
-            Self::File(path) => format!("file {path}"),
+            Self::File(path, _) => format!("file {path}"),
             Self::Environment(name) => format!("environment variable {name}"),
             Self::Flag(flag) => format!("flag --{flag}"),
         }
@@ -60,9 +38,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("the defaults"),
-            Self::File(_) | Self::Environment(_) | Self::Flag(_) => {
-                write!(f, "the {}", self.brief())
-            }
+            Self::File(_, line) => write!(f, "the {}, line {line}", self.brief()),
+            Self::Environment(_) | Self::Flag(_) => write!(f, "the {}", self.brief()),
         }
     }
 }
@@ -76,6 +53,24 @@ impl Merged {
     pub(super) fn get(&self, key: &str) -> Option<(&str, &Origin)> {
         let (value, origin) = self.0.get(key)?;
         Some((value, origin))
+    }
+
+    /// Checks each value by what it is, and keeps it in its one form.
+    pub(super) fn check(
+        &mut self,
+        settings: impl Iterator<Item = &'static Setting>,
+    ) -> Result<(), SettingsError> {
+        for Setting { key, kind, .. } in settings {
+            let Some((value, origin)) = self.0.get_mut(key) else {
+                continue;
+            };
+            *value = kind.check(value).map_err(|problem| {
+                let shown = kind.shown(value).map(|value| format!(" `{value}`"));
+                let shown = shown.unwrap_or_default();
+                SettingsError::BadValue(format!("{key} ={shown} in {origin}: {problem}"))
+            })?;
+        }
+        Ok(())
     }
 
     /// An error's text, with the place where the value it speaks of was given.
@@ -122,7 +117,10 @@ impl Source for Merged {
 
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let pairs = self.0.iter().map(|(key, (value, origin))| {
-            let value = Value::new(Some(&origin.to_string()), ValueKind::String(value.clone()));
+            let value = Value::new(
+                Some(&origin.to_string()),
+                config::ValueKind::String(value.clone()),
+            );
             ((*key).to_owned(), value)
         });
         Ok(pairs.collect())

@@ -22,8 +22,14 @@ const PROGRAM: Program = Program {
     version: "1",
     default_file: "no/such/file.properties",
     settings: &[&[
-        setting("redis.host", "redisServerHost", Some("127.0.0.1")),
-        setting("redis.port", "redisServerPort", Some("6379")),
+        Setting {
+            kind: ValueKind::Host,
+            ..setting("redis.host", "redisServerHost", Some("127.0.0.1"))
+        },
+        Setting {
+            kind: ValueKind::PORT,
+            ..setting("redis.port", "redisServerPort", Some("6379"))
+        },
         setting("redis.url", "redisUrl", None),
     ]],
 };
@@ -33,6 +39,7 @@ const fn setting(key: &'static str, flag: &'static str, default: Option<&'static
         key,
         flag,
         value_name: "VALUE",
+        kind: ValueKind::Url(|_| Ok(())),
         default,
         help: "Sets it.",
         heading: "Redis",
