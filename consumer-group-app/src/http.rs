@@ -23,11 +23,11 @@ use protocol::http::{
 };
 use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe, queue::DurableQueue};
 use service_kit::{api_docs, metrics::METRICS};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 
 pub(crate) use dashboard::Dashboard;
+pub(crate) use messages::Publishing;
 pub(crate) use metrics::Told;
 pub(crate) use own_address::OwnAddress;
 
@@ -48,19 +48,9 @@ pub(crate) struct AppState {
     pub(crate) probe: Probe,
     /// Cancelled when the group hears no more, because it ends.
     pub(crate) ending: CancellationToken,
-    pub(crate) publishing: Turns,
+    pub(crate) publishing: Publishing,
     pub(crate) dashboard: Arc<Dashboard>,
     pub(crate) told: Arc<Told>,
-}
-
-/// Turns of those who publish over HTTP; clones share them.
-#[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(messages::AT_ONCE)))
-    }
 }
 
 /// The routes as they are described: one `#[utoipa::path]` each, beside the handler.

@@ -55,6 +55,7 @@ mod odd_json;
 mod original_contract;
 mod own_faults;
 mod publish_api;
+mod publish_pace;
 mod publisher;
 mod publisher_values;
 mod readiness;

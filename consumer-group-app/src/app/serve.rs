@@ -16,7 +16,7 @@ use crate::{
     consumer_group::ConsumerGroup,
     gaps::Gaps,
     history::Feed,
-    http::{self, AppState, Dashboard, OwnAddress, Told, Turns},
+    http::{self, AppState, Dashboard, OwnAddress, Publishing, Told},
     sampler::Sampler,
     settings::{DashboardSettings, Names},
     status::Status,
@@ -90,7 +90,7 @@ impl Ground {
             connection: self.connection.clone(),
             probe: self.probe(names, served.retention),
             ending: self.stages.listening.clone(),
-            publishing: Turns::default(),
+            publishing: Publishing::default(),
             dashboard: Arc::new(dashboard),
             told: Arc::new(told),
         })

@@ -1,6 +1,6 @@
 //! `POST /messages`: publishing without loss.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,24 +14,46 @@ use protocol::{
     http::{MAX_PUBLISH_BODY_BYTES, MESSAGES, Published},
     schemas::MessageLines,
 };
-use redis_bus::Added;
+use redis_bus::{Added, queue::DurableQueue};
 use service_kit::{
     api_docs::responses::{BadBody, Failure},
     api_error::{ApiError, ErrorBody},
-    http_body::{JsonKind, read_json_or_lines},
+    http_body::{JsonKind, Room, read_json_or_lines},
 };
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, task::yield_now, time::timeout};
 
 use super::AppState;
 
-/// How many requests are read and published at once: each may take [`MAX_PUBLISH_BODY_BYTES`] of memory.
-pub(super) const AT_ONCE: usize = 16;
+/// How many requests are published at once, once their bodies are there.
+const AT_ONCE: usize = 16;
+
+/// How many bytes of bodies there may be at once (64 MiB), and one body more.
+const ROOM_BYTES: usize = 4 * MAX_PUBLISH_BODY_BYTES;
+
+/// How many lines are looked at before others get a turn, and how many messages there are at once of a body.
+const PIECE: usize = 512;
 
 /// When to come again with what found no turn.
 const PUBLISH_AGAIN_SECONDS: u64 = 1;
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The bounds of those who publish over HTTP; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Publishing {
+    turns: Arc<Semaphore>,
+    room: Room,
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            room: Room::for_bytes(ROOM_BYTES),
+        }
+    }
+}
 
 /// Publish messages to the durable queue.
 ///
@@ -65,7 +87,6 @@ pub(super) async fn publish(
     State(state): State<AppState>,
     request: Request<Body>,
 ) -> Result<(StatusCode, Json<Published>), ApiError> {
-    const FAILED: &str = "Failed to publish!";
     let Some(queue) = &state.durable else {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
@@ -74,33 +95,63 @@ pub(super) async fn publish(
                 .to_owned(),
         ));
     };
-    let turn = timeout(TURN_TIMEOUT, state.publishing.0.acquire()).await;
+    let Publishing { turns, room } = &state.publishing;
+    let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES, room).await?;
+    let turn = timeout(TURN_TIMEOUT, turns.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let text = "Too much is being published at once; try again.".to_owned();
         let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text);
         return Err(busy.retry_after(PUBLISH_AGAIN_SECONDS));
     };
-    let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES).await?;
-    let messages = match kind {
-        JsonKind::One => vec![parse(body, None)?],
-        JsonKind::Lines => parse_lines(&body)?,
-    };
     let mut published = Published::default();
-    for added in queue.enqueue(&messages).await {
-        match added.map_err(|error| ApiError::internal(FAILED, &error))? {
-            Added::Created => published.created += 1,
-            Added::Duplicate => published.duplicate += 1,
+    match kind {
+        JsonKind::One => add(queue, &[parse(body.bytes.clone(), None)?], &mut published).await?,
+        JsonKind::Lines => {
+            check_lines(&body.bytes).await?;
+            let mut messages = messages(&body.bytes);
+            loop {
+                let piece: Vec<_> = messages.by_ref().take(PIECE).collect::<Result<_, _>>()?;
+                if piece.is_empty() {
+                    break;
+                }
+                add(queue, &piece, &mut published).await?;
+            }
         }
     }
     Ok((StatusCode::ACCEPTED, Json(published)))
 }
 
-fn parse_lines(body: &Bytes) -> Result<Vec<Message>, ApiError> {
+async fn add(
+    queue: &DurableQueue,
+    messages: &[Message],
+    published: &mut Published,
+) -> Result<(), ApiError> {
+    const FAILED: &str = "Failed to publish!";
+    for added in queue.enqueue(messages).await {
+        match added.map_err(|error| ApiError::internal(FAILED, &error))? {
+            Added::Created => published.created += 1,
+            Added::Duplicate => published.duplicate += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Checks that every line is a message. None is kept: tiny ones take several times the memory of their text.
+async fn check_lines(body: &Bytes) -> Result<(), ApiError> {
+    for (place, message) in messages(body).enumerate() {
+        message?;
+        if place % PIECE == PIECE - 1 {
+            yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+/// The messages in the lines that are not empty.
+fn messages(body: &Bytes) -> impl Iterator<Item = Result<Message, ApiError>> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    filled
-        .map(|(number, line)| parse(body.slice_ref(line), Some(number + 1)))
-        .collect()
+    filled.map(|(number, line)| parse(body.slice_ref(line), Some(number + 1)))
 }
 
 fn parse(body: Bytes, line: Option<usize>) -> Result<Message, ApiError> {
