@@ -1,25 +1,28 @@
 //! What the group says to a consumer over HTTP.
 
 mod punctual;
+mod request;
 mod said;
 mod verdict;
 
 use std::{io, time::Duration};
 
-use hyper::header::{HeaderValue, InvalidHeaderValue};
+use hyper::{
+    StatusCode,
+    header::{HeaderValue, InvalidHeaderValue},
+};
 use protocol::{
     ConsumerId,
-    http::{ConsumerHealth, GROUP, HEALTH},
+    http::{ConsumerHealth, GROUP},
 };
-use reqwest::{Client, Response, StatusCode};
-use service_kit::{http_client, resolver::Resolver, telemetry::chain};
+use service_kit::{resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout_at};
 
 use self::punctual::punctual;
-pub(crate) use self::verdict::Outcomes;
+pub(crate) use self::{request::Parcel, verdict::Outcomes};
 use crate::{
     delivery::Outcome,
-    lane::{Answer, Lane, LaneError, Parcel},
+    lane::{Answer, Lane, LaneError, Lost},
     own_fault::{OwnFaults, io_causes},
 };
 
@@ -65,10 +68,9 @@ impl Target {
     }
 }
 
-/// A client for all consumers; clones share its connections for health checks.
+/// A client for all consumers; clones share what it knows of names and faults.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerClient {
-    http: Client,
     own_faults: OwnFaults,
     resolver: Resolver,
     attempt_timeout: Duration,
@@ -76,14 +78,12 @@ pub(crate) struct ConsumerClient {
 
 impl ConsumerClient {
     /// `attempt_timeout` bounds a delivery, from connecting to the end of the answer.
-    pub(crate) fn new(attempt_timeout: Duration) -> reqwest::Result<Self> {
-        let resolver = Resolver::default();
-        Ok(Self {
-            http: http_client::client(HEALTH_TIMEOUT, resolver.clone())?,
-            resolver,
+    pub(crate) fn new(attempt_timeout: Duration) -> Self {
+        Self {
             own_faults: OwnFaults::new(),
+            resolver: Resolver::default(),
             attempt_timeout,
-        })
+        }
     }
 
     /// Hands messages to a consumer on an idle lane or a new one; also answers the lane, if it can be
@@ -125,18 +125,30 @@ impl ConsumerClient {
     }
 
     async fn ask(&self, id: &ConsumerId) -> Health {
-        match self.http.get(id.url(HEALTH)).send().await {
-            Ok(answer) if answer.headers().contains_key(GROUP) => Health::NoConsumer,
-            Ok(answer) if answer.status() == StatusCode::OK => Health::Up {
-                max_batch: max_batch(answer).await,
-            },
-            Ok(answer) => Health::Down(format!("it answered {}", answer.status())),
+        let target = match Target::new(id) {
+            Ok(target) => target,
+            Err(error) => return Health::Down(chain(&error)),
+        };
+        match self.answer_to_check(target).await {
+            Ok(answer) => of_check(&answer),
             Err(error) if is_refused(&error) => Health::Gone,
             Err(error) => match self.own_faults.notice(id, &error) {
                 Some(error) => Health::Unknown(error),
                 None => Health::Down(chain(&error)),
             },
         }
+    }
+
+    async fn answer_to_check(&self, target: Target) -> Result<Answer, LaneError> {
+        let deadline = Instant::now() + HEALTH_TIMEOUT;
+        let mut lane = self.open(&target, deadline).await?;
+        let request = request::health(target.host);
+        lane.send(request, MAX_HEALTH_BYTES, deadline).await
+    }
+
+    async fn open(&self, target: &Target, deadline: Instant) -> Result<Lane, LaneError> {
+        let opening = timeout_at(deadline, Lane::open(&target.consumer, &self.resolver)).await;
+        opening.unwrap_or(Err(LaneError::Late))
     }
 
     async fn exchange(
@@ -146,34 +158,43 @@ impl ConsumerClient {
         parcel: Parcel,
         deadline: Instant,
     ) -> Result<(Answer, Option<Lane>), LaneError> {
+        let most = parcel.max_answer_bytes();
         if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
-            match lane
-                .send(target.host.clone(), parcel.clone(), deadline)
-                .await
-            {
+            let request = parcel.clone().request(target.host.clone());
+            match lane.send(request, most, deadline).await {
                 Ok(answer) => return Ok(with_lane(answer, lane)),
                 // The consumer closed it while it was idle; it has not seen the messages.
                 Err(LaneError::Unsent) => {}
                 Err(error) => return Err(error),
             }
         }
-        let opening = timeout_at(deadline, Lane::open(&target.consumer, &self.resolver)).await;
-        let mut lane = opening.unwrap_or(Err(LaneError::Late))?;
-        let answer = lane.send(target.host, parcel, deadline).await?;
+        let mut lane = self.open(&target, deadline).await?;
+        let request = parcel.request(target.host);
+        let answer = lane.send(request, most, deadline).await?;
         Ok(with_lane(answer, lane))
     }
 }
 
-/// What a consumer that is well says of batches; whatever else it says is its own.
-async fn max_batch(mut answer: Response) -> Option<u32> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.ok()? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_HEALTH_BYTES {
-            return None;
+/// What the answer to a health check says. Without its headers nobody knows whether it is a group's.
+fn of_check(answer: &Answer) -> Health {
+    match answer.status {
+        _ if answer.headers.contains_key(GROUP) => Health::NoConsumer,
+        StatusCode::OK if answer.lost == Some(Lost::Head) => {
+            Health::Down("the head of its answer cannot be read".to_owned())
         }
+        StatusCode::OK => Health::Up {
+            max_batch: max_batch(answer),
+        },
+        status => Health::Down(format!("it answered {status}")),
     }
-    let said: ConsumerHealth = serde_json::from_slice(&body).ok()?;
+}
+
+/// What a consumer that is well says of batches; whatever else it says is its own.
+fn max_batch(answer: &Answer) -> Option<u32> {
+    if answer.lost.is_some() {
+        return None;
+    }
+    let said: ConsumerHealth = serde_json::from_slice(&answer.body).ok()?;
     said.max_batch
 }
 
@@ -184,6 +205,6 @@ fn with_lane(answer: Answer, lane: Lane) -> (Answer, Option<Lane>) {
 }
 
 /// Whether the other machine said that nothing listens at the address.
-fn is_refused(error: &reqwest::Error) -> bool {
+fn is_refused(error: &LaneError) -> bool {
     io_causes(error).any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }

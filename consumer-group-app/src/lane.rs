@@ -21,14 +21,10 @@ use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, Connection, SendRequest},
-    header::{CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{DATE, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
-use protocol::{
-    ConsumerId, TraceContext,
-    http::{PROCESS_MESSAGE, PROCESS_MESSAGES},
-    trace::{TRACEPARENT, TRACESTATE},
-};
+use protocol::ConsumerId;
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -38,35 +34,30 @@ use crate::retry_after;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How much of an answer to one message is read, in bytes; of a longer one the start has to do…
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-/// …and how much more for each further message.
-const MAX_RESULT_BYTES: usize = 4096;
-
-/// How much may come beside that, in bytes: the head, and the answers 1xx before it, which may be many.
+/// How much may come beside the body of an answer, in bytes: its head, and the answers 1xx before it, which
+/// may be many.
 const MAX_HEAD_BYTES: usize = 512 * 1024;
-
-/// What a request carries.
-#[derive(Debug, Clone)]
-pub(crate) struct Parcel {
-    /// How many messages.
-    pub(crate) messages: usize,
-    /// One as it was published, or many with a newline after each.
-    pub(crate) body: Bytes,
-    /// What one message says of the trace it belongs to.
-    pub(crate) trace: Option<TraceContext>,
-}
 
 /// What a consumer answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) retry_after: Option<Duration>,
+    /// Its headers; none when the head is lost.
+    pub(crate) headers: HeaderMap,
     /// As much of it as could be read.
     pub(crate) body: Vec<u8>,
     /// What is missing.
     pub(crate) lost: Option<Lost>,
+}
+
+impl Answer {
+    /// `Retry-After`; a date is meant by the clock of who sent it.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let text = |name| self.headers.get(name)?.to_str().ok();
+        let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+        let now = date.unwrap_or_else(SystemTime::now);
+        retry_after::parse(text(RETRY_AFTER)?, now)
+    }
 }
 
 /// What could not be read of an answer whose status is known. The lane is of no more use then.
@@ -88,8 +79,8 @@ pub(crate) enum LaneError {
     /// The consumer could not be connected to; it has not seen the message.
     #[error("cannot connect to the consumer")]
     Connect(#[source] io::Error),
-    /// The connection ended before the message was sent.
-    #[error("the connection was closed before the message was sent")]
+    /// The connection ended before the request was sent.
+    #[error("the connection was closed before the request was sent")]
     Unsent,
     /// The connection failed after that. The consumer may have processed the message.
     #[error("the connection to the consumer failed")]
@@ -139,11 +130,12 @@ impl Lane {
         self.last_used.elapsed() > POOL_IDLE_TIMEOUT
     }
 
-    /// Sends messages and reads the answer. After an error the lane is of no more use.
+    /// Sends a request and reads the answer, of its body no more than `most` bytes. After an error the
+    /// lane is of no more use.
     pub(crate) async fn send(
         &mut self,
-        host: HeaderValue,
-        parcel: Parcel,
+        request: Request<Full<Bytes>>,
+        most: usize,
         deadline: Instant,
     ) -> Result<Answer, LaneError> {
         let Self {
@@ -152,7 +144,6 @@ impl Lane {
             meter,
             last_used,
         } = self;
-        let most = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * (parcel.messages - 1);
         meter.begin(MAX_HEAD_BYTES + most);
         // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
         let ready = drive(connection, sender.ready()).await;
@@ -160,7 +151,7 @@ impl Lane {
             return Err(LaneError::Unsent);
         }
         let exchange = async {
-            let sending = sender.send_request(request(host, parcel));
+            let sending = sender.send_request(request);
             match timeout_at(deadline, sending).await {
                 Ok(Ok(response)) => Ok(read(response, most, meter, deadline).await),
                 Ok(Err(error)) => without_head(error, meter),
@@ -181,31 +172,6 @@ impl fmt::Debug for Lane {
             .field("last_used", &self.last_used)
             .finish_non_exhaustive()
     }
-}
-
-fn request(host: HeaderValue, parcel: Parcel) -> Request<Full<Bytes>> {
-    let (path, content_type) = match parcel.messages {
-        1 => (PROCESS_MESSAGE, "application/json"),
-        _ => (PROCESS_MESSAGES, "application/x-ndjson"),
-    };
-    let mut request = Request::new(Full::new(parcel.body));
-    *request.method_mut() = hyper::Method::POST;
-    *request.uri_mut() = hyper::Uri::from_static(path);
-    let headers = request.headers_mut();
-    headers.insert(HOST, host);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some(TraceContext { parent, state }) = parcel.trace {
-        let mut pass_on = |name, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        pass_on(TRACEPARENT, parent.as_str());
-        if let Some(state) = state {
-            pass_on(TRACESTATE, &state);
-        }
-    }
-    request
 }
 
 /// Polls the connection beside what waits for it; `None` when it ends and what waits does not.
@@ -238,7 +204,7 @@ fn without_head(error: hyper::Error, meter: &Meter) -> Result<Answer, LaneError>
     match meter.status() {
         Some(status) if error.is_parse() => Ok(Answer {
             status,
-            retry_after: None,
+            headers: HeaderMap::new(),
             body: Vec::new(),
             lost: Some(Lost::Head),
         }),
@@ -276,16 +242,8 @@ async fn read(
     let lost = timeout_at(deadline, reading).await;
     Answer {
         status: head.status,
-        retry_after: retry_after(&head.headers),
+        headers: head.headers,
         body,
         lost: lost.unwrap_or(Some(Lost::Late)),
     }
-}
-
-/// `Retry-After`; a date is meant by the clock of who sent it.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok();
-    let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
-    let now = date.unwrap_or_else(SystemTime::now);
-    retry_after::parse(text(RETRY_AFTER)?, now)
 }

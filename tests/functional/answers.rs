@@ -1,12 +1,16 @@
 //! What is read of a consumer's answer, however odd it is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, FakeServer, PrivateRedis, Reply, Service, calls,
-    services::{group, redis, wait_for_account},
+    Bus, FakeConsumer, FakeServer, PATIENCE, PrivateRedis, Reply, Service, calls,
+    services::{group, redis, wait_for_account, wait_for_members},
     status::wait_for_status,
+    usage, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -91,6 +95,29 @@ async fn an_endless_run_of_interim_answers_is_cut_short() -> Result<()> {
     scene.publish(MESSAGES, "m").await?;
     wait_for_account(&scene.group, u64::try_from(MESSAGES)?, 0).await?;
     assert!(!endless.received()?.is_empty(), "it was never tried");
+    Ok(())
+}
+
+/// How many checks are looked at; a consumer that fails so many is removed.
+const CHECKS: usize = 3;
+
+#[tokio::test]
+async fn a_health_check_answered_by_an_endless_run_of_interim_answers_is_cheap_and_fails()
+-> Result<()> {
+    let scene = Scene::with(&[]).await?;
+    let well = scene.join(Reply::status(200)).await?;
+    let sick = FakeConsumer::start(Reply::status(200)).await?;
+    sick.answer_health_checks(endless());
+    let before = usage::cpu_time(scene.group.pid())?;
+    calls::register(&scene.group, &sick.id()).await?;
+    wait_until("some checks of it", PATIENCE, async || {
+        let used = usage::cpu_time(scene.group.pid())? - before;
+        assert!(used < Duration::from_secs(2), "{used:?} of CPU");
+        Ok(sick.health_checks() > CHECKS)
+    })
+    .await?;
+    wait_for_members(&scene.bus, &[&well.id()]).await?;
+    assert!(sick.received()?.is_empty());
     Ok(())
 }
 

@@ -29,8 +29,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 /// Packages nobody ships.
 const DEVELOPMENT: [&str; 4] = ["contestants", "local-stack", "xtask", "functional-tests"];
 
-/// The modules of shipped packages that speak HTTP as a client.
-const HTTP_CLIENTS: [&str; 3] = ["consumer_client.rs", "group_client.rs", "http_client.rs"];
+/// The modules of shipped packages that speak HTTP by reqwest.
+const HTTP_CLIENTS: [&str; 2] = ["group_client.rs", "http_client.rs"];
 
 /// The roles of the group, by the module each lives in. They meet in what `app` makes for them.
 const ROLES: [&str; 11] = [

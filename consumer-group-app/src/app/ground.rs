@@ -107,8 +107,7 @@ impl Ground {
             supervisor: Supervisor::new(),
             stages: Stages::default(),
             list: ConsumerList::new(connection.clone(), names.consumer_list.clone()),
-            client: ConsumerClient::new(delivery.attempt_timeout())
-                .context("cannot set up the HTTP client")?,
+            client: ConsumerClient::new(delivery.attempt_timeout()),
             endpoint,
             connection,
             intake,

@@ -43,7 +43,7 @@ pub(super) fn of_message(answer: &Answer) -> Outcome {
     }
     let is_duplicate = || Said::read(&answer.body).is_duplicate;
     let said = || shown(&answer.body);
-    outcome(answer.status, answer.retry_after, is_duplicate, said)
+    outcome(answer.status, answer.retry_after(), is_duplicate, said)
 }
 
 /// What the answer to `count` messages says. A status of the whole that would be a message's fault says
@@ -131,7 +131,7 @@ mod tests {
     fn answer(status: u16, body: &[u8]) -> Answer {
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
+            headers: hyper::HeaderMap::new(),
             body: body.to_vec(),
             lost: None,
         }
@@ -191,10 +191,10 @@ mod tests {
     #[test]
     fn a_failure_that_asks_to_come_again_later_is_a_busy_consumer() {
         let wait = Duration::from_secs(7);
-        let answer = Answer {
-            retry_after: Some(wait),
-            ..answer(500, b"")
-        };
+        let mut answer = answer(500, b"");
+        answer
+            .headers
+            .insert(hyper::header::RETRY_AFTER, 7_u64.into());
         assert_eq!(of_message(&answer), Outcome::Busy(wait));
         assert_eq!(of_batch(&answer, 3), Outcomes::All(Outcome::Busy(wait)));
     }

@@ -7,9 +7,9 @@ use protocol::http::MAX_BATCH_BODY_BYTES;
 use tokio::time::Instant;
 
 use crate::{
-    consumer_client::Outcomes,
+    consumer_client::{Outcomes, Parcel},
     delivery::{Delivery, Outcome},
-    lane::{Lane, Parcel},
+    lane::Lane,
 };
 
 /// An attempt that has ended.

@@ -4,9 +4,8 @@ use protocol::{ConsumerId, TraceParent};
 use service_kit::spans::{self, Kind, Parent, Span};
 
 use crate::{
-    consumer_client::Outcomes,
+    consumer_client::{Outcomes, Parcel},
     delivery::{Delivery, Outcome},
-    lane::Parcel,
 };
 
 /// A place for each message of a request; none when spans are off.

@@ -1,0 +1,75 @@
+//! What is asked of a consumer, as it goes over the wire.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Uri,
+    header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue},
+};
+use protocol::{
+    TraceContext,
+    http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES},
+    trace::{TRACEPARENT, TRACESTATE},
+};
+
+/// How much of an answer to one message is read, in bytes; of a longer one the start has to do…
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// …and how much more for each further message.
+const MAX_RESULT_BYTES: usize = 4096;
+
+/// What a request for messages carries.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    /// How many messages.
+    pub(crate) messages: usize,
+    /// One as it was published, or many with a newline after each.
+    pub(crate) body: Bytes,
+    /// What one message says of the trace it belongs to.
+    pub(crate) trace: Option<TraceContext>,
+}
+
+impl Parcel {
+    /// How much of the answer's body is read, in bytes.
+    pub(super) fn max_answer_bytes(&self) -> usize {
+        MAX_ANSWER_BYTES + MAX_RESULT_BYTES * self.messages.saturating_sub(1)
+    }
+
+    pub(super) fn request(self, host: HeaderValue) -> Request<Full<Bytes>> {
+        let (path, content_type) = match self.messages {
+            1 => (PROCESS_MESSAGE, "application/json"),
+            _ => (PROCESS_MESSAGES, "application/x-ndjson"),
+        };
+        let mut request = to(host, Method::POST, path, self.body);
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(TraceContext { parent, state }) = self.trace {
+            let mut pass_on = |name, value: &str| {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+            };
+            pass_on(TRACEPARENT, parent.as_str());
+            if let Some(state) = state {
+                pass_on(TRACESTATE, &state);
+            }
+        }
+        request
+    }
+}
+
+/// The only request of its connection.
+pub(super) fn health(host: HeaderValue) -> Request<Full<Bytes>> {
+    let mut request = to(host, Method::GET, HEALTH, Bytes::new());
+    let headers = request.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    request
+}
+
+fn to(host: HeaderValue, method: Method, path: &'static str, body: Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from_static(path);
+    request.headers_mut().insert(HOST, host);
+    request
+}
