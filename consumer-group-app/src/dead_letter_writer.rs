@@ -12,16 +12,13 @@ use service_kit::{
     backoff::Backoff, batches::next_batch, metrics::IntCounterVec, occasionally::Occasionally,
     supervisor::Role, telemetry::chain,
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::sleep,
-};
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::{
     delivery::{Delivery, Ending},
-    queue::MemoryQueue,
+    queue::{MemoryQueue, Unqueued},
 };
 
 /// How many letters may wait to be written; their bytes are bounded by where they come from.
@@ -33,20 +30,21 @@ const BATCH: usize = 256;
 /// How often what is given up, and what cannot be written, is logged.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// A dead letter on its way to the stream.
+/// A dead letter on its way to the stream. One that is dropped instead of written comes again: its origin
+/// sees to it.
 #[derive(Debug)]
 pub(crate) struct Letter {
     letter: DeadLetter,
     origin: Origin,
 }
 
-/// Where a letter comes from, and what holds its room until it is written.
+/// Where a letter comes from, and what owns it until it is written.
 #[derive(Debug)]
 enum Origin {
     /// It was in a queue.
     Queue(Delivery),
     /// It never was: it did not fit, or is no message.
-    Listener(OwnedSemaphorePermit),
+    Listener(Unqueued),
     /// It stands in the durable queue and is no message. Somebody else put it there.
     Foreign(Arc<Receipt>),
 }
@@ -61,12 +59,11 @@ impl Letter {
         }
     }
 
-    /// Something received that was never queued; `room` is given free once it is written.
-    pub(crate) fn unqueued(letter: DeadLetter, room: OwnedSemaphorePermit) -> Self {
-        Self {
-            letter,
-            origin: Origin::Listener(room),
-        }
+    /// Something received that was never queued.
+    pub(crate) fn unqueued(unqueued: Unqueued) -> Self {
+        let letter = unqueued.letter().clone();
+        let origin = Origin::Listener(unqueued);
+        Self { letter, origin }
     }
 
     /// What stands in the durable queue and is no message.
@@ -90,7 +87,7 @@ impl Letter {
 #[derive(Debug)]
 pub(crate) struct DeadLetterWriter {
     stream: FailedStream,
-    /// Where the listener counts what it could not queue.
+    /// Where what the listener could not queue goes back to when it is dropped.
     intake: MemoryQueue,
     waiting: mpsc::Receiver<Letter>,
     /// How many were written, by reason.
@@ -115,6 +112,12 @@ impl DeadLetterWriter {
             given_up,
             unwritten,
         }
+    }
+
+    /// What was received, not queued, and dropped by whoever had it, such as this role when it panicked.
+    fn given_back(&self) -> Vec<Letter> {
+        let again = self.intake.take_unqueued(BATCH).into_iter();
+        again.map(Letter::unqueued).collect()
     }
 
     /// Writes a batch, again and again until all of it is written.
@@ -168,10 +171,10 @@ impl DeadLetterWriter {
         match (letter.origin, ending) {
             (Origin::Queue(delivery), ending) => delivery.finish(ending),
             // It was processed, but not because this one was heard.
-            (Origin::Listener(_room), Ending::Processed) => {
-                self.intake.finish_unqueued(Ending::Duplicate);
+            (Origin::Listener(unqueued), Ending::Processed) => {
+                unqueued.finish(Ending::Duplicate);
             }
-            (Origin::Listener(_room), ending) => self.intake.finish_unqueued(ending),
+            (Origin::Listener(unqueued), ending) => unqueued.finish(ending),
             (Origin::Foreign(_), _) => {}
         }
     }
@@ -202,7 +205,18 @@ impl Role for DeadLetterWriter {
     /// After cancellation it writes what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
         loop {
-            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
+            let mut batch = self.given_back();
+            if batch.is_empty() {
+                tokio::select! {
+                    biased;
+                    next = next_batch(&mut self.waiting, BATCH, &cancelled) => batch = next,
+                    () = self.intake.unqueued() => continue,
+                }
+            }
+            if batch.is_empty() {
+                // What was given back meanwhile is the last.
+                batch = self.given_back();
+            }
             if batch.is_empty() {
                 return;
             }

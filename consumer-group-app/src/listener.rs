@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::{DeadLetter, DeadLetterReason, Message, MessageError, dead_letter::Excerpt};
+use protocol::{DeadLetter, Message, MessageError, dead_letter::Excerpt};
 use redis_bus::{
     BusError, Endpoint,
     subscription::{Heard, Subscription},
@@ -25,9 +25,6 @@ const UNQUEUED_BYTES: u32 = 16 << 20;
 
 /// How many messages are taken in at once.
 const BATCH: usize = 256;
-
-/// The last error of a message that could not be queued.
-const BUFFER_FULL: &str = "the buffer was full";
 
 /// How long hearing the rest may take after unsubscribing.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -139,9 +136,12 @@ impl Listener {
         }
     }
 
-    /// Takes in what was heard. Not to be cancelled: what it waits with would be lost.
+    /// Takes in what was heard.
+    ///
+    /// # Cancel safety
+    /// Not to be cancelled: what it has taken in goes to the dead letters only later, and perhaps after their writer has ended.
     async fn hear(&self, heard: Vec<Heard>) {
-        let (mut messages, mut letters) = (Vec::with_capacity(heard.len()), Vec::new());
+        let (mut messages, mut unqueued) = (Vec::with_capacity(heard.len()), Vec::new());
         for heard in heard {
             let unfit = match heard {
                 Heard::Message(payload) => match Message::parse(payload.clone()) {
@@ -157,19 +157,19 @@ impl Listener {
                 }
                 Heard::Unsubscribed => continue,
             };
-            self.queue.receive_unfit();
-            letters.push(unfit);
+            unqueued.push(self.queue.receive_unfit(unfit));
         }
-        let refused = self.queue.push(messages);
-        let full = |message| DeadLetter::new(message, DeadLetterReason::BufferFull, 0, BUFFER_FULL);
-        letters.extend(refused.iter().map(full));
-        for letter in letters {
-            let bytes = u32::try_from(letter.kept_bytes())
+        unqueued.extend(self.queue.push(messages));
+        for mut unqueued in unqueued {
+            let bytes = unqueued.letter().kept_bytes();
+            let bytes = u32::try_from(bytes)
                 .unwrap_or(UNQUEUED_BYTES)
                 .min(UNQUEUED_BYTES);
-            // Neither fails: the semaphore is never closed, and the writer outlives the listener.
+            // The semaphore is never closed, and the writer outlives the listener. Were it not so, what is
+            // dropped here would go back to the queue.
             if let Ok(room) = Arc::clone(&self.unqueued).acquire_many_owned(bytes).await {
-                let _sent = self.letters.send(Letter::unqueued(letter, room)).await;
+                unqueued.set_room(room);
+                drop(self.letters.send(Letter::unqueued(unqueued)).await);
             }
         }
     }

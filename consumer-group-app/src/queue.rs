@@ -7,60 +7,31 @@
 //! there are two: the buffer between listener and durable queue, and what was handed to this replica from
 //! there.
 
+mod account;
+mod unqueued;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use protocol::Message;
+use protocol::{DeadLetter, DeadLetterReason, Message};
 use service_kit::metrics::Histogram;
 use tokio::{sync::Notify, time::Instant};
 
+use self::unqueued::Kept;
+pub(crate) use self::{account::Account, unqueued::Unqueued};
 use crate::delivery::{Delivery, Ending, Finished, Held};
+
+/// The last error of a message that could not be queued.
+const BUFFER_FULL: &str = "the buffer was full";
 
 /// How much the queue may hold, messages in flight included.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
-}
-
-/// The account, in messages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Account {
-    /// Heard on the channel, fit or not.
-    pub(crate) received: u64,
-    /// Waiting in the queue.
-    pub(crate) queued: u64,
-    /// Taken from the queue: on the way to a consumer, waiting for another attempt, or on the way to
-    /// the stream of dead letters.
-    pub(crate) in_flight: u64,
-    /// Processed by a consumer.
-    pub(crate) processed: u64,
-    /// Processed before, or among the dead letters already.
-    pub(crate) duplicate: u64,
-    /// In the stream of dead letters.
-    pub(crate) dead_lettered: u64,
-    /// In the durable queue, or with another reader of that.
-    pub(crate) elsewhere: u64,
-}
-
-impl Account {
-    /// How many messages the group has yet to finish with.
-    pub(crate) fn unfinished(&self) -> u64 {
-        self.queued + self.in_flight
-    }
-
-    fn end(&mut self, ending: Ending) {
-        self.in_flight -= 1;
-        match ending {
-            Ending::Processed => self.processed += 1,
-            Ending::Duplicate => self.duplicate += 1,
-            Ending::DeadLettered => self.dead_lettered += 1,
-            Ending::Elsewhere => self.elsewhere += 1,
-        }
-    }
 }
 
 /// A queue in memory; clones share it.
@@ -74,12 +45,15 @@ struct Shared {
     arrived: Notify,
     finished: Notify,
     has_room: Notify,
+    unqueued: Notify,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Held>,
+    /// What was received but not queued, and given back by whoever had it.
+    unqueued: VecDeque<Kept>,
     held_messages: usize,
     held_bytes: usize,
     account: Account,
@@ -112,6 +86,7 @@ impl MemoryQueue {
             arrived: Notify::new(),
             finished: Notify::new(),
             has_room: Notify::new(),
+            unqueued: Notify::new(),
             state: Mutex::default(),
         }))
     }
@@ -120,9 +95,8 @@ impl MemoryQueue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Receives messages; answers those there was no room for. They count as in flight: the caller must
-    /// see to it that they become dead letters, and say so with [`MemoryQueue::finish_unqueued`].
-    pub(crate) fn push(&self, messages: Vec<Message>) -> Vec<Message> {
+    /// Receives messages; answers those there was no room for, as what they are to become.
+    pub(crate) fn push(&self, messages: Vec<Message>) -> Vec<Unqueued> {
         let (mut refused, received) = (Vec::new(), Instant::now());
         let mut state = self.state();
         for message in messages {
@@ -138,7 +112,12 @@ impl MemoryQueue {
         }
         drop(state);
         self.0.arrived.notify_one();
+        let full =
+            |message| DeadLetter::new(&message, DeadLetterReason::BufferFull, 0, BUFFER_FULL);
+        let refused = refused.into_iter().map(full);
         refused
+            .map(|letter| Unqueued::new(letter, self.clone()))
+            .collect()
     }
 
     /// Receives what this replica was handed from the durable queue; it asked for no more than it has
@@ -178,19 +157,40 @@ impl MemoryQueue {
         self.0.has_room.notified().await;
     }
 
-    /// Receives what is no message; it counts as in flight until
-    /// [`MemoryQueue::finish_unqueued`].
-    pub(crate) fn receive_unfit(&self) {
+    /// Receives what is no message, as what it is to become.
+    pub(crate) fn receive_unfit(&self, letter: DeadLetter) -> Unqueued {
         let mut state = self.state();
         state.account.received += 1;
         state.account.in_flight += 1;
+        drop(state);
+        Unqueued::new(letter, self.clone())
     }
 
     /// Something that was received but never queued came to its end.
-    pub(crate) fn finish_unqueued(&self, ending: Ending) {
+    fn finish_unqueued(&self, ending: Ending) {
         let mut state = self.state();
         state.account.end(ending);
         self.tell_finished(state);
+    }
+
+    fn give_back_unqueued(&self, kept: Kept) {
+        self.state().unqueued.push_back(kept);
+        self.0.unqueued.notify_one();
+    }
+
+    /// Takes up to `most` of what was received, not queued, and given back.
+    pub(crate) fn take_unqueued(&self, most: usize) -> Vec<Unqueued> {
+        let mut state = self.state();
+        let taken = most.min(state.unqueued.len());
+        let kept: Vec<_> = state.unqueued.drain(..taken).collect();
+        drop(state);
+        let again = |kept| Unqueued::again(kept, self.clone());
+        kept.into_iter().map(again).collect()
+    }
+
+    /// Waits until something was given back for [`MemoryQueue::take_unqueued`] since the last call returned.
+    pub(crate) async fn unqueued(&self) {
+        self.0.unqueued.notified().await;
     }
 
     /// Takes up to `most` messages, oldest first.

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use protocol::dead_letter::Excerpt;
 
 use super::*;
 
@@ -46,8 +47,9 @@ fn room_is_bounded_in_messages_until_they_are_finished() {
     assert!(queue.push(vec![message(1)]).is_empty());
     assert!(queue.push(vec![message(2)]).is_empty());
     let mut taken = queue.take(2);
-    assert_eq!(queue.push(vec![message(3)]).len(), 1);
-    queue.finish_unqueued(Ending::DeadLettered);
+    let mut refused = queue.push(vec![message(3)]);
+    refused.remove(0).finish(Ending::DeadLettered);
+    assert!(refused.is_empty());
     taken.pop().unwrap().finish(Ending::Processed);
     taken.pop().unwrap().finish(Ending::DeadLettered);
     assert!(queue.push(vec![message(4)]).is_empty());
@@ -86,4 +88,36 @@ async fn all_is_finished_once_the_last_delivery_is() {
     tokio::join!(queue.all_finished(), async {
         delivery.finish(Ending::Processed);
     });
+}
+
+#[tokio::test]
+async fn what_was_never_queued_survives_the_panic_of_whoever_has_it() {
+    let queue = MemoryQueue::new(Bounds {
+        messages: 0,
+        bytes: 0,
+    });
+    let mut unqueued = queue.push(vec![message(1), message(2)]);
+    let error = Message::parse(Bytes::from_static(b"no message")).unwrap_err();
+    let unfit = DeadLetter::unfit(Excerpt::of(b"no message"), &error);
+    unqueued.push(queue.receive_unfit(unfit));
+    assert_eq!(adds_up(&queue).in_flight, 3);
+    unqueued.remove(1).finish(Ending::DeadLettered);
+    let writer = tokio::task::spawn_blocking(move || {
+        let _batch = unqueued;
+        panic!("in the middle of a batch");
+    });
+    assert!(writer.await.unwrap_err().is_panic());
+    queue.unqueued().await;
+    assert_eq!(adds_up(&queue).in_flight, 2, "they are still owned");
+    let again = queue.take_unqueued(9);
+    let reasons: Vec<_> = again.iter().map(|one| one.letter().reason()).collect();
+    assert_eq!(
+        reasons,
+        [DeadLetterReason::BufferFull, DeadLetterReason::NotJson]
+    );
+    for unqueued in again {
+        unqueued.finish(Ending::DeadLettered);
+    }
+    assert_eq!(adds_up(&queue).dead_lettered, 3);
+    queue.all_finished().await;
 }
