@@ -46,6 +46,7 @@ mod delivery;
 mod escapes;
 mod hostile_clients;
 mod idle_connections;
+mod large_entries;
 mod large_messages;
 mod late_answers;
 mod logs;

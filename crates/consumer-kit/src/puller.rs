@@ -261,7 +261,7 @@ impl<P: Processor> Work<P> {
                     self.complain(&cause, "cannot commit");
                     sleep(backoff.next_wait()).await;
                 }
-                Err(error @ CommitError::TooManyFields) => {
+                Err(error @ CommitError::TooManyFields { .. }) => {
                     return Err(Failure::Rejected(error.to_string()));
                 }
                 Err(error) => return Err(Failure::Failed(error.into())),

@@ -41,8 +41,11 @@ pub enum CommitError {
     #[error("cannot write the message as an entry")]
     Encode(#[from] serde_json::Error),
     /// The entry would have more fields than one may have.
-    #[error("the message has more properties than an entry may have fields ({MAX_FIELDS})")]
-    TooManyFields,
+    #[error("the message would make an entry of {fields} fields, and the most is {MAX_FIELDS}")]
+    TooManyFields {
+        /// How many it would have.
+        fields: usize,
+    },
     /// Redis could not be reached or refused. The entry may have been added.
     #[error("cannot add the entry to the stream")]
     Bus(#[from] BusError),
@@ -122,7 +125,9 @@ impl SinkHandle {
 fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry, CommitError> {
     let fields = processed.fields()?;
     if fields.len() > MAX_FIELDS {
-        return Err(CommitError::TooManyFields);
+        return Err(CommitError::TooManyFields {
+            fields: fields.len(),
+        });
     }
     Ok(Entry {
         fields,

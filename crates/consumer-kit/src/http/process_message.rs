@@ -104,7 +104,7 @@ pub(super) fn not_processed(error: &ProcessError) -> ApiError {
 /// The answer to a message that was processed and not committed.
 pub(super) fn not_committed(error: &CommitError) -> ApiError {
     match error {
-        CommitError::TooManyFields => {
+        CommitError::TooManyFields { .. } => {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
         // The work is done and only Redis does not take it: soon it may.

@@ -47,12 +47,15 @@ async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
             results[..],
             [
                 Err(CommitError::Bus(_)),
-                Err(CommitError::TooManyFields),
+                Err(CommitError::TooManyFields { .. }),
                 Err(CommitError::Bus(_))
             ]
         ));
         let too_wide = handle.commit_batch(&[processed(MAX_FIELDS)]).await;
-        assert!(matches!(too_wide[..], [Err(CommitError::TooManyFields)]));
+        assert!(matches!(
+            too_wide[..],
+            [Err(CommitError::TooManyFields { .. })]
+        ));
         let large = vec![processed(0); 3 * usize::try_from(WAITING).unwrap()];
         let results = handle.commit_batch(&large).await;
         assert_eq!(results.len(), large.len());
