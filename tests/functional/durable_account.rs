@@ -30,7 +30,7 @@ impl HeldUp {
         let redis = redis().await?;
         let bus = Bus::of(&redis);
         // So long the first message is held up.
-        let args = ["--queue", "stream", "--attemptTimeoutMs", "10000"];
+        let args = ["--queue", "stream", "--attemptTimeoutMs", "15000"];
         let group = services::group(&redis, &args).await?;
         let real = lonely_consumer(redis.port(), &[]).await?;
         let consumer = FakeConsumer::join(&group, Reply::Silence).await?;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all tests of the workspace, with a Redis to test against.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{env, fmt::Display, process::ExitCode, thread::available_parallelism};
 
 use anyhow::{Context, Result};
 use local_stack::{
@@ -11,6 +11,9 @@ use local_stack::{
 use tokio::process::Command;
 
 use crate::output::step;
+
+/// How many tests run at once, unless it is set; `cargo test` passes it on.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -39,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let status = Command::from(cargo())
         .args(["test", "--workspace"])
         .args(&arguments.cargo_test)
+        .env(TEST_THREADS, test_threads())
         .current_dir(workspace())
         .kill_on_drop(true)
         .status()
@@ -46,6 +50,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         .context("cannot run cargo")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What is set, or two for each core: functional tests wait more than they work.
+fn test_threads() -> String {
+    env::var(TEST_THREADS).unwrap_or_else(|_| {
+        let cores = available_parallelism().map_or(1, usize::from);
+        (2 * cores).to_string()
+    })
 }
 
 /// Looks for what some tests need, installs it where it is missing, and says which tests are skipped

@@ -96,7 +96,7 @@ async fn warn_of_queue(letters: &DeadLetters) -> Result<()> {
             "warning: a durable queue is in use; --queue stream is safer, because what is published is lost \
              with a group that is killed",
         );
-    } else if waiting > 0 {
+    } else {
         tell(&format!(
             "warning: {waiting} messages wait in the durable queue, and nobody reads it just now: they are \
              delivered once a consumer-group-app with --queue stream or a consumer with --intake pull runs"
