@@ -18,6 +18,8 @@ const SPACE: &str = "there is white space in it; in a user name or password writ
 const LATE_LOGIN: &str = "there is an @ after the host; in a user name or password write %2F for /, \
                           %3F for ?, and %40 for @";
 const HOST: &str = "there is no host in it";
+const COLON: &str =
+    "there is a colon in the host; an IPv6 address stands in brackets, a login before an @";
 const PORT: &str = "the port is not 1 to 65535; in a user name or password write %2F for /, %3A for :, \
                     and %40 for @";
 const DATABASE: &str = "the database is not a number from 0 to 2147483647";
@@ -102,6 +104,9 @@ fn check_server(text: &str) -> Result<(), &'static str> {
     if host.is_empty() {
         return Err(HOST);
     }
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(COLON);
+    }
     if !is_number(port, 1, 65_535) {
         return Err(PORT);
     }
@@ -178,7 +183,8 @@ mod tests {
             ("redis://u:s3cret", PORT),
             ("redis://h:0", PORT),
             ("redis://h:+1", PORT),
-            ("redis://::1", PORT),
+            ("redis://::1", COLON),
+            ("redis://u:s3cret:1", COLON),
             ("redis://h/-1", DATABASE),
             ("redis://h/1/2", DATABASE),
             ("unix:/r?db=x", DATABASE),
