@@ -66,6 +66,11 @@ impl FakeConsumer {
         lock(&self.manners).to_messages = reply;
     }
 
+    /// Closes the connections on which it has been silent until now.
+    pub fn hang_up(&self) {
+        self.server.hang_up();
+    }
+
     /// From now on it answers health checks so.
     pub fn answer_health_checks(&self, reply: Reply) {
         lock(&self.manners).to_health_checks = reply;

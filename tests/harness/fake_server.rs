@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::{Notify, futures::OwnedNotified},
     task::JoinSet,
 };
 
@@ -49,7 +50,7 @@ pub enum Reply {
     Relayed(String),
     /// None, although the server at this URL was asked the same and has answered: the connection ends.
     Swallowed(String),
-    /// None, on a connection that stays open.
+    /// None, on a connection that stays open until the server hangs up.
     Silence,
     /// The start of an answer, then the end of the connection.
     HalfAnAnswer,
@@ -96,6 +97,15 @@ pub struct FakeServer {
 struct Seen {
     connections: usize,
     requests: Vec<Request>,
+    hang_up: Arc<Notify>,
+}
+
+impl Seen {
+    /// Returns how its silence may end; who waits for it then is told of every later end.
+    fn take_note_of(&mut self, request: Request) -> OwnedNotified {
+        self.requests.push(request);
+        Arc::clone(&self.hang_up).notified_owned()
+    }
 }
 
 type Replies = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -138,6 +148,11 @@ impl FakeServer {
         lock(&self.seen).connections
     }
 
+    /// Closes the connections on which it has been silent until now.
+    pub fn hang_up(&self) {
+        lock(&self.seen).hang_up.notify_waiters();
+    }
+
     /// Every request to a path so far.
     #[must_use]
     pub fn requests(&self, path: &str) -> Vec<Request> {
@@ -170,7 +185,7 @@ async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> i
     while let Some(request) = read_request(&mut stream).await? {
         let mut reply = replies(&request);
         let body = request.body.clone();
-        lock(seen).requests.push(request);
+        let hang_up = lock(seen).take_note_of(request);
         if let Reply::Late(after, late) = reply {
             tokio::time::sleep(after).await;
             reply = *late;
@@ -193,7 +208,10 @@ async fn converse(stream: TcpStream, seen: &Mutex<Seen>, replies: &Replies) -> i
                 pass_on(&url, body).await.map_err(io::Error::other)?;
                 return stream.shutdown().await;
             }
-            Reply::Silence | Reply::Late(..) => std::future::pending().await,
+            Reply::Silence | Reply::Late(..) => {
+                hang_up.await;
+                return stream.shutdown().await;
+            }
             Reply::Raw(bytes) => {
                 stream.write_all(bytes.as_bytes()).await?;
                 return stream.shutdown().await;
