@@ -12,6 +12,7 @@
 //! | `streams-worker` | a worker of a plain Redis stream |
 //! | `ceiling` | as many messages delivered and entries added at once as Redis can carry |
 //! | `probe` | the time from publishing to the entry, at a steady pace |
+//! | `arrivals` | the same with messages that come at random |
 
 mod bare;
 mod ceiling;
@@ -56,7 +57,9 @@ enum Command {
     /// Deliver messages to a subscriber and add entries, both at once.
     Ceiling(Count),
     /// Publish at a steady pace and take the time until each message's entry can be read.
-    Probe(probe::Pace),
+    Probe(probe::steady::Pace),
+    /// The same with messages that come at random.
+    Arrivals(probe::poisson::Arrivals),
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -74,7 +77,8 @@ fn main() -> Result<()> {
         Command::Bare => bare::run(port),
         Command::StreamsWorker { name } => streams_worker::run(port, &name),
         Command::Ceiling(Count { count }) => ceiling::run(port, count.get()),
-        Command::Probe(pace) => probe::run(port, pace),
+        Command::Probe(pace) => probe::steady::run(port, pace),
+        Command::Arrivals(arrivals) => probe::poisson::run(port, arrivals),
     }
 }
 

@@ -36,8 +36,10 @@ pub struct StackOptions<'a> {
     pub redis_args: &'a [&'a str],
     /// Further arguments of the group.
     pub group_args: &'a [&'a str],
-    /// Further arguments of every consumer.
+    /// Further arguments of every one of these consumers.
     pub consumer_args: &'a [&'a str],
+    /// Consumers beside these, each with the arguments it has.
+    pub other_consumers: &'a [&'a [&'a str]],
 }
 
 impl Default for StackOptions<'_> {
@@ -49,6 +51,7 @@ impl Default for StackOptions<'_> {
             redis_args: &[],
             group_args: &[],
             consumer_args: &[],
+            other_consumers: &[],
         }
     }
 }
@@ -81,18 +84,22 @@ impl Stack {
     pub async fn start_with(server: &RedisServer, options: StackOptions<'_>) -> Result<Self> {
         let binaries = Binaries::build(options.profile).await?;
         let redis = PrivateRedis::start_with(server, options.redis_args).await?;
-        let size = options.consumers.max(DEFAULT_MAX_SIZE).to_string();
+        let consumers = options.consumers + options.other_consumers.len();
+        let size = consumers.max(DEFAULT_MAX_SIZE).to_string();
         let mut args = options.group_args.to_vec();
         if !args.contains(&MAX_SIZE_FLAG) {
             args.extend([MAX_SIZE_FLAG, &size]);
         }
         let mut stack = Self {
             group: start_group(binaries, &redis, &args).await?,
-            consumers: Vec::with_capacity(options.consumers),
+            consumers: Vec::with_capacity(consumers),
             redis,
         };
         for _ in 0..options.consumers {
             stack.add_consumer(binaries, options.consumer_args).await?;
+        }
+        for args in options.other_consumers {
+            stack.add_consumer(binaries, args).await?;
         }
         if options.consumer_args.windows(2).any(|args| args == PULLS) {
             for consumer in &stack.consumers {
@@ -100,7 +107,7 @@ impl Stack {
             }
             stack.wait_until_ready(0).await?;
         } else {
-            stack.wait_until_ready(options.consumers).await?;
+            stack.wait_until_ready(consumers).await?;
         }
         Ok(stack)
     }

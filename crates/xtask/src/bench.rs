@@ -3,6 +3,7 @@
 //! Everything runs on this one machine and shares its cores, so that figures compare only within a run;
 //! the ways messages can go take turns. What they are compared with is in `crates/contestants`.
 
+mod balance;
 mod burst;
 mod charts;
 mod contestant;
@@ -79,6 +80,8 @@ enum Part {
     Scaling,
     /// 1 to 4 groups on one durable queue.
     Replicas,
+    /// How evenly consumers with much work get their messages.
+    Balance,
     /// Very many messages at once.
     Burst,
     /// Nothing to do.
@@ -88,11 +91,12 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Throughput,
         Self::Latency,
         Self::Scaling,
         Self::Replicas,
+        Self::Balance,
         Self::Burst,
         Self::Idle,
         Self::Micro,
@@ -141,6 +145,9 @@ async fn measure(arguments: &Arguments, server: &RedisServer, machine: Machine) 
     if is_asked(Part::Replicas) {
         let replicas = scaling::groups(server, rounds, messages, consumers).await?;
         report.replicas = Some(replicas);
+    }
+    if is_asked(Part::Balance) {
+        report.balance = Some(balance::run(server).await?);
     }
     if is_asked(Part::Burst) {
         report.burst = Some(burst::run(server, arguments.burst_messages, consumers).await?);

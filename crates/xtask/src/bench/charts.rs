@@ -1,6 +1,7 @@
 //! Charts of the figures, as SVG that reads well on white and on black: nothing is filled behind, and
 //! every colour is of middle brightness.
 
+mod balance;
 mod curve;
 mod latency;
 mod throughput;
@@ -52,6 +53,12 @@ pub(super) fn write(report: &Report, directory: &Path) -> Result<()> {
         if let Some(curve) = curve {
             charts.push((file, chart(|canvas| curve::draw(canvas, curve))?));
         }
+    }
+    if let Some(balance) = &report.balance {
+        charts.push((
+            "balance.svg",
+            chart(|canvas| balance::draw(canvas, balance))?,
+        ));
     }
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;

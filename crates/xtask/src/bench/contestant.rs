@@ -44,6 +44,14 @@ impl Contestant {
         Self::StreamPull,
     ];
 
+    /// Those that choose a consumer, or leave it to the consumers.
+    pub(super) const BALANCED: [Self; 4] = [
+        Self::MemoryBatch,
+        Self::MemorySingle,
+        Self::StreamPush,
+        Self::StreamPull,
+    ];
+
     /// For people.
     pub(super) fn name(self) -> &'static str {
         match self {

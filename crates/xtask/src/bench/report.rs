@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
+    balance::{self, Balance},
     burst::{self, Burst},
     idle::{self, Idle},
     latency::Latency,
@@ -22,6 +23,7 @@ pub(super) struct Report {
     pub(super) latency: Option<Latency>,
     pub(super) scaling: Option<Curve>,
     pub(super) replicas: Option<Curve>,
+    pub(super) balance: Option<Vec<Balance>>,
     pub(super) burst: Option<Vec<Burst>>,
     pub(super) idle: Option<Vec<Idle>>,
     pub(super) micro: Option<Micro>,
@@ -36,6 +38,7 @@ impl Report {
             latency: None,
             scaling: None,
             replicas: None,
+            balance: None,
             burst: None,
             idle: None,
             micro: None,
@@ -58,6 +61,10 @@ impl fmt::Display for Report {
             (
                 "Groups side by side on the durable queue",
                 self.replicas.as_ref().map(Curve::table),
+            ),
+            (
+                "Messages handed out to consumers with much work",
+                self.balance.as_deref().map(balance::shown),
             ),
             ("All at once", self.burst.as_deref().map(burst::shown)),
             ("Nothing to do", self.idle.as_deref().map(idle::shown)),

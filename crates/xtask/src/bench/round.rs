@@ -61,6 +61,15 @@ pub(super) struct Fate {
 }
 
 impl Fate {
+    /// What became of so many messages.
+    pub(super) fn of(account: &Account, messages: u32) -> Self {
+        Self {
+            duplicates: account.duplicates,
+            lost: account.lost(messages.into()),
+            failed: account.failed,
+        }
+    }
+
     /// That of both together.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
@@ -83,11 +92,7 @@ pub(super) struct Carried {
 impl Carried {
     /// What became of so many messages.
     pub(super) fn fate(&self, messages: u32) -> Fate {
-        Fate {
-            duplicates: self.account.duplicates,
-            lost: self.account.lost(messages.into()),
-            failed: self.account.failed,
-        }
+        Fate::of(&self.account, messages)
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct SystemOptions<'a> {
     pub groups: usize,
     pub group_args: &'a [&'a str],
     pub consumer_args: &'a [&'a str],
+    /// One more consumer, with these arguments in place of those.
+    pub other_consumer: Option<&'a [&'a str]>,
 }
 
 impl<'a> SystemOptions<'a> {
@@ -61,6 +63,7 @@ impl<'a> SystemOptions<'a> {
             groups: 1,
             group_args: &[],
             consumer_args: &[],
+            other_consumer: None,
         }
     }
 }
@@ -132,12 +135,16 @@ impl System {
 
     async fn start_services(options: SystemOptions<'_>, services: Services) -> Result<Self> {
         let group_args = [&["--queue", services.queue], options.group_args].concat();
+        let with_own = |args| [services.consumer_args, args].concat();
+        let other = options.other_consumer.map(with_own);
+        let other: Vec<_> = other.iter().map(Vec::as_slice).collect();
         let stack = StackOptions {
             profile: Profile::Release,
             consumers: options.consumers,
             redis_args: &REDIS_ARGS,
             group_args: &group_args,
-            consumer_args: &[services.consumer_args, options.consumer_args].concat(),
+            consumer_args: &with_own(options.consumer_args),
+            other_consumers: &other,
         };
         let Stack {
             consumers,
