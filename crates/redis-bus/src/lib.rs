@@ -19,6 +19,7 @@
 //! `queue/queue.lua` are functions that several of them start with.
 
 mod added;
+pub mod chunk_queue;
 mod chunks;
 pub mod commit;
 pub mod connection;
@@ -27,6 +28,7 @@ pub mod consumer_watch;
 pub mod dead_letters;
 pub mod endpoint;
 mod error;
+mod fingerprint;
 mod link;
 pub mod probe;
 pub mod publish;
@@ -36,6 +38,7 @@ mod resp;
 mod script;
 pub mod server_check;
 mod socket;
+mod stream_id;
 pub mod subscription;
 mod windows;
 
@@ -43,3 +46,5 @@ pub use added::Added;
 pub use connection::Connection;
 pub use endpoint::{Endpoint, RedisSettings, RedisUrl};
 pub use error::BusError;
+pub use fingerprint::Fingerprint;
+pub use stream_id::StreamId;

@@ -1,0 +1,272 @@
+//! The durable queue: a stream of chunks, settled by position.
+//!
+//! A message is admitted once, as one of a chunk ([`Offer`]), and from then on it is known by its position:
+//! its chunk, and its index there. It stays in the queue until its outcome is recorded ([`Part`]), in the
+//! same atomic step, so that it has one outcome whoever comes twice. The queue is read through one of
+//! Redis's own consumer groups (the `StreamGroup`), by any number of readers: the replicas of the group,
+//! and consumers that pull.
+//!
+//! | script | does |
+//! |---|---|
+//! | `open.lua` | makes what is missing |
+//! | `append.lua` | admits messages as a chunk, if the caller knows all that was admitted before |
+//! | `taken.lua` | takes note of chunks that were read |
+//! | `commit.lua`, `settle.lua`, `give_up.lua` | record outcomes, each with what `settlement.lua` does |
+//! | `account.lua` | tells the account |
+
+mod account;
+mod admission;
+mod chunk;
+mod indices;
+mod leases;
+mod reader;
+mod settlement;
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use protocol::keys::in_slot_of;
+use rand::random;
+use redis::{Cmd, FromRedisValue, Value};
+
+pub use self::{
+    account::ChunkAccount,
+    admission::{Admission, Admitted, LogEntry, LogPage, Offer},
+    chunk::{ChunkId, MAX_BYTES, MAX_MESSAGES, fitting},
+    indices::Indices,
+    leases::{Lease, Leases},
+    reader::{ChunkReader, ReadChunk},
+    settlement::{Letter, Outcome, Part, ProcessedEntry, Settlement},
+};
+use crate::{BusError, Connection, script::Script, stream_id::StreamId};
+
+/// The name of the `StreamGroup`. Scripts know it, too: `chunks.lua`.
+pub const STREAM_GROUP: &str = "consumer-group";
+
+/// What tells a queue from any other, also from one that was at the same place before: a random value made
+/// with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QueueIdentity(Arc<str>);
+
+impl QueueIdentity {
+    fn new() -> Self {
+        Self(format!("{:016x}", random::<u64>()).into())
+    }
+
+    /// As it is written: letters and digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no identity of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the identity of a queue is 16 hexadecimal digits")]
+pub struct NotAnIdentity;
+
+impl FromStr for QueueIdentity {
+    type Err = NotAnIdentity;
+
+    fn from_str(text: &str) -> Result<Self, NotAnIdentity> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == 16 && text.bytes().all(is_digit) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NotAnIdentity)
+        }
+    }
+}
+
+impl fmt::Display for QueueIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What can go wrong between a service and the queue.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// Redis cannot be reached, or refuses.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// At this place is another queue than the caller means, or none: nothing was done.
+    #[error(
+        "the queue {key} is not the one that is meant; it was made anew, or this is another Redis"
+    )]
+    Another {
+        /// The key of the queue.
+        key: String,
+    },
+    /// The keys are those of an older design.
+    #[error(
+        "{key} was made by an older version. Let that version empty its queue, or delete {key} and {queue}"
+    )]
+    Older {
+        /// The key of the account.
+        key: String,
+        /// The key of the queue.
+        queue: String,
+    },
+    /// An answer that no script of ours gives.
+    #[error("Redis gave an answer on {key} that no script of ours gives: {answer}")]
+    Unknown {
+        /// The key of the queue.
+        key: String,
+        /// What is unknown about it.
+        answer: String,
+    },
+}
+
+/// A handle on the queue; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct ChunkQueue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    connection: Connection,
+    keys: Keys,
+    processed_key: String,
+    failed_key: String,
+    scripts: Scripts,
+}
+
+/// The keys of the queue, all in one slot.
+#[derive(Debug)]
+struct Keys {
+    queue: String,
+    id_log: String,
+    progress: String,
+    account: String,
+}
+
+#[derive(Debug)]
+struct Scripts {
+    open: Script,
+    append: Script,
+    taken: Script,
+    commit: Script,
+    settle: Script,
+    give_up: Script,
+    account: Script,
+    keep: Script,
+    forget: Script,
+}
+
+/// The source of a script with the functions that it starts with.
+macro_rules! script {
+    ($flags:literal, $($file:literal),+) => {
+        Script::new(concat!($flags, "\n", $(include_str!(concat!("chunk_queue/", $file))),+))
+    };
+}
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            open: script!("#!lua", "chunks.lua", "open.lua"),
+            append: script!("#!lua", "chunks.lua", "append.lua"),
+            taken: script!("#!lua flags=allow-oom", "chunks.lua", "taken.lua"),
+            commit: script!("#!lua", "chunks.lua", "settlement.lua", "commit.lua"),
+            settle: script!(
+                "#!lua flags=allow-oom",
+                "chunks.lua",
+                "settlement.lua",
+                "settle.lua"
+            ),
+            give_up: script!("#!lua", "chunks.lua", "settlement.lua", "give_up.lua"),
+            account: script!("#!lua flags=no-writes", "chunks.lua", "account.lua"),
+            keep: script!("#!lua flags=allow-oom", "../queue/keep.lua"),
+            forget: script!("#!lua flags=allow-oom", "../queue/forget.lua"),
+        }
+    }
+}
+
+impl ChunkQueue {
+    /// The queue beside a stream of processed messages. Nothing is said to Redis yet.
+    #[must_use]
+    pub fn new(connection: Connection, processed_stream: &str) -> Self {
+        let key = |name| in_slot_of(processed_stream, name);
+        Self(Arc::new(Shared {
+            connection,
+            keys: Keys {
+                queue: key("queue"),
+                id_log: key("ids"),
+                progress: key("progress"),
+                account: key("account"),
+            },
+            processed_key: processed_stream.to_owned(),
+            failed_key: key("failed"),
+            scripts: Scripts::new(),
+        }))
+    }
+
+    /// The key of the stream of chunks.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.0.keys.queue
+    }
+
+    /// Makes the queue unless it is there; answers which it is, and the last chunk that was ever admitted.
+    ///
+    /// # Errors
+    /// [`QueueError::Older`] for the keys of an older design; [`QueueError::Bus`] when Redis cannot be
+    /// reached or refuses: it can be repeated.
+    pub async fn open(&self) -> Result<(QueueIdentity, StreamId), QueueError> {
+        let new = QueueIdentity::new();
+        let answer = self.run(&self.0.scripts.open, None, |command| {
+            command.arg(new.as_str());
+        });
+        let answer = answer.await?;
+        if matches!(&answer, Value::SimpleString(word) if word == "older") {
+            return Err(QueueError::Older {
+                key: self.0.keys.account.clone(),
+                queue: self.0.keys.queue.clone(),
+            });
+        }
+        let (identity, last): (String, String) = self.read(answer)?;
+        let identity = self.parse(&identity)?;
+        let last = self.parse(&last)?;
+        Ok((identity, last))
+    }
+
+    /// Runs a script on the keys of the queue and maybe a `further` one; `args` appends the arguments.
+    async fn run(
+        &self,
+        script: &Script,
+        further: Option<&str>,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Value, QueueError> {
+        let keys = &self.0.keys;
+        let call = |command: &mut Cmd| {
+            command.arg(4 + further.iter().len());
+            command.arg(&keys.queue).arg(&keys.id_log);
+            command.arg(&keys.progress).arg(&keys.account);
+            command.arg(further);
+            args(command);
+        };
+        let answer = self.0.connection.script(script, call).await?;
+        if matches!(&answer, Value::SimpleString(word) if word == "another") {
+            let key = keys.queue.clone();
+            return Err(QueueError::Another { key });
+        }
+        Ok(answer)
+    }
+
+    /// An answer as what it should be.
+    fn read<T: FromRedisValue>(&self, answer: Value) -> Result<T, QueueError> {
+        T::from_redis_value(answer).map_err(|cause| self.unknown(&cause.to_string()))
+    }
+
+    /// A text as what it should be.
+    fn parse<T: FromStr<Err: fmt::Display>>(&self, text: &str) -> Result<T, QueueError> {
+        text.parse()
+            .map_err(|cause| self.unknown(&format!("{text}: {cause}")))
+    }
+
+    fn unknown(&self, answer: &str) -> QueueError {
+        QueueError::Unknown {
+            key: self.0.keys.queue.clone(),
+            answer: answer.to_owned(),
+        }
+    }
+}

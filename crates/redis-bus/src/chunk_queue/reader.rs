@@ -1,0 +1,225 @@
+//! Reading the queue, as one of any number of readers.
+
+use std::{
+    process,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisResult, cmd};
+use tokio::time::Instant;
+
+use super::{
+    ChunkId, ChunkQueue, Indices, Lease, Leases, QueueError, QueueIdentity, STREAM_GROUP,
+    chunk::unframed, leases::millis,
+};
+use crate::{BusError, link::Link};
+
+/// How long a chunk is idle before another reader takes it over: several times as long as from one sign of
+/// life of its reader to the next.
+pub(super) const RECLAIM_IDLE: Duration = Duration::from_secs(15);
+
+/// How long Redis waits for a chunk before it answers that there is none; less than a response may take, so
+/// that waiting is not taken for silence.
+const BLOCK: Duration = Duration::from_millis(500);
+
+/// How often chunks to take over are looked for.
+const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+
+/// The most chunks of one read: each may have 1 MiB.
+const MOST: usize = 64;
+
+/// A chunk as it was read.
+#[derive(Debug)]
+pub struct ReadChunk {
+    /// Proof that this process was handed it.
+    pub lease: Lease,
+    /// Its messages, by index, as they were published.
+    pub messages: Vec<Bytes>,
+    /// Those that are settled already.
+    pub settled: Indices,
+    /// How often it was handed to a reader, this time included.
+    pub deliveries: u64,
+}
+
+/// A reader with a connection of its own, on which it can wait.
+#[derive(Debug)]
+pub struct ChunkReader {
+    queue: ChunkQueue,
+    name: String,
+    leases: Leases,
+    link: Option<Link>,
+    /// How many chunks the next read takes: chunks are of all sizes.
+    count: usize,
+    cursor: String,
+    reclaim_at: Instant,
+}
+
+impl ChunkReader {
+    /// A reader under a name that no other has had: what a dead one left is taken over, not shared.
+    #[must_use]
+    pub fn new(queue: ChunkQueue) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let nanos = since.map_or(0, |since| since.as_nanos());
+        let name = format!("{}-{}-{nanos:x}", hostname(), process::id());
+        Self {
+            leases: Leases::new(queue.clone(), name.clone()),
+            queue,
+            name,
+            link: None,
+            count: 1,
+            cursor: "0-0".to_owned(),
+            reclaim_at: Instant::now(),
+        }
+    }
+
+    /// The name in the `StreamGroup`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The chunks this reader was handed.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The next chunks, when there is room for so many more messages; empty when none came within half a
+    /// second. A chunk is never divided, so there may be more messages than there is room for. What another
+    /// reader died with comes, too, with the number of times it was handed out.
+    ///
+    /// # Errors
+    /// [`QueueError`]: [`QueueError::Another`] also when there is no queue; open it, and call this again.
+    ///
+    /// # Cancel safety
+    /// Chunks may have been handed out by Redis already; they come again, to this reader or to another,
+    /// once they have been idle for long enough.
+    pub async fn next(
+        &mut self,
+        identity: &QueueIdentity,
+        room: usize,
+    ) -> Result<Vec<ReadChunk>, QueueError> {
+        let read = match self.reclaim().await {
+            Ok(entries) if entries.is_empty() => self.read().await,
+            reclaimed => reclaimed,
+        };
+        let entries = match read {
+            Ok(entries) => entries,
+            Err(cause) if matches!(cause.code(), Some("NOGROUP" | "UNBLOCKED")) => {
+                let key = self.queue.key().to_owned();
+                return Err(QueueError::Another { key });
+            }
+            Err(cause) => {
+                // An answer that comes too late must not be taken for that to the next command.
+                self.link = None;
+                self.count = 1;
+                return Err(cause.into());
+            }
+        };
+        let chunks = self.taken(identity, entries).await?;
+        self.adapt(&chunks, room);
+        Ok(chunks)
+    }
+
+    /// Takes more chunks at once while they are small, as those of quiet times are.
+    fn adapt(&mut self, chunks: &[ReadChunk], room: usize) {
+        let messages: usize = chunks.iter().map(|chunk| chunk.messages.len()).sum();
+        if chunks.len() == self.count && messages < room / 2 {
+            self.count = (2 * self.count).min(MOST);
+        } else if messages > room / 2 {
+            self.count = (self.count / 2).max(1);
+        }
+    }
+
+    /// Has the queue take note of what was handed out, and takes it in hand.
+    async fn taken(
+        &self,
+        identity: &QueueIdentity,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<ReadChunk>, QueueError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let script = &self.queue.0.scripts.taken;
+        let answer = self.queue.run(script, None, |command| {
+            command.arg(identity.as_str());
+            for (id, _) in &entries {
+                command.arg(id);
+            }
+        });
+        let notes: Vec<(u64, Vec<u8>)> = self.queue.read(answer.await?)?;
+        let mut chunks = Vec::with_capacity(entries.len());
+        for ((id, fields), (deliveries, progress)) in entries.into_iter().zip(notes) {
+            let chunk: ChunkId = self.queue.parse(&id)?;
+            let Some(lease) = self.leases.take(chunk) else {
+                continue;
+            };
+            let messages = fields.into_iter().nth(1).unwrap_or_default();
+            chunks.push(ReadChunk {
+                lease,
+                messages: unframed(chunk, messages.into()),
+                settled: Indices::from_bytes(&progress),
+                deliveries,
+            });
+        }
+        Ok(chunks)
+    }
+
+    /// Takes over what its reader has not kept alive, when it is time to look for that.
+    async fn reclaim(&mut self) -> Result<Vec<Entry>, BusError> {
+        if Instant::now() < self.reclaim_at {
+            return Ok(Vec::new());
+        }
+        let mut command = cmd("XAUTOCLAIM");
+        command
+            .arg(self.queue.key())
+            .arg(STREAM_GROUP)
+            .arg(&self.name);
+        command.arg(millis(RECLAIM_IDLE)).arg(&self.cursor);
+        command.arg("COUNT").arg(self.count);
+        let answer = self.queue.0.connection.query(&command).await;
+        let (cursor, entries, _deleted): (String, Vec<Entry>, Vec<String>) = answer?;
+        if cursor == "0-0" {
+            self.reclaim_at = Instant::now() + RECLAIM_EVERY;
+        }
+        self.cursor = cursor;
+        Ok(entries)
+    }
+
+    /// Reads what no reader was handed yet.
+    async fn read(&mut self) -> Result<Vec<Entry>, BusError> {
+        let endpoint = self.queue.0.connection.endpoint();
+        let link = match &mut self.link {
+            Some(link) if !link.has_ended() => link,
+            place => {
+                let config = AsyncConnectionConfig::new();
+                let link = endpoint.connect(ProtocolVersion::RESP2, config).await?;
+                place.insert(link)
+            }
+        };
+        let mut command: Cmd = cmd("XREADGROUP");
+        command.arg("GROUP").arg(STREAM_GROUP).arg(&self.name);
+        command
+            .arg("COUNT")
+            .arg(self.count)
+            .arg("BLOCK")
+            .arg(millis(BLOCK));
+        command.arg("STREAMS").arg(self.queue.key()).arg(">");
+        let answer: RedisResult<Option<Streams>> = command.query_async(&mut link.asking()).await;
+        let streams = answer.map_err(|cause| BusError::new(endpoint.at(), cause))?;
+        let entries = streams.into_iter().flatten();
+        Ok(entries.flat_map(|(_, entries)| entries).collect())
+    }
+}
+
+/// An entry: its id and its fields.
+type Entry = (String, Vec<Vec<u8>>);
+
+/// The answer of `XREADGROUP`: for each stream its key, and its entries.
+type Streams = Vec<(String, Vec<Entry>)>;
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "reader".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,8 @@
+//! The durable queue on a real Redis: what is admitted, who is handed it, and what is settled.
+
+mod admission;
+mod concurrent;
+mod damage;
+mod reading;
+mod scene;
+mod settlement;
