@@ -43,7 +43,11 @@ pub(super) async fn run(
         let options = SystemOptions::of(server, contestant, consumers);
         let carried = round::carry(messages, options).await?;
         let peak = |part| {
-            let processes = carried.processes.iter().filter(|one| one.part == part);
+            let processes = carried
+                .usage
+                .processes
+                .iter()
+                .filter(|one| one.part == part);
             processes
                 .filter_map(|one| one.peak_memory_bytes)
                 .max()

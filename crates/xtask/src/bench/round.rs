@@ -17,7 +17,7 @@ use super::{
     contestant::Contestant,
     helper::Helper,
     system::{Part, System, SystemOptions},
-    usage::{ProcessUsage, Watch},
+    usage::{ProcessUsage, Usage, Watch},
     xadd,
 };
 use crate::{account::Account, publishing::wait_until_settled};
@@ -35,6 +35,8 @@ pub(super) struct Round {
     /// What became of the messages; `None` where they end in no entries.
     pub fate: Option<Fate>,
     pub processes: Vec<ProcessUsage>,
+    /// CPU time of Redis's main thread.
+    pub redis_us_per_message: f64,
 }
 
 impl Round {
@@ -86,7 +88,7 @@ pub(super) struct Carried {
     /// From the first message to the last entry.
     pub seconds: f64,
     pub account: Account,
-    pub processes: Vec<ProcessUsage>,
+    pub usage: Usage,
 }
 
 impl Carried {
@@ -99,21 +101,22 @@ impl Carried {
 /// Runs a round of a number.
 pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -> Result<Round> {
     let contestant = options.contestant;
-    let round = |messages_per_second, fate, processes| Round {
+    let round = |messages_per_second, fate, usage: Usage| Round {
         number,
         contestant,
         messages_per_second,
         fate,
-        processes,
+        processes: usage.processes,
+        redis_us_per_message: usage.redis_us_per_message,
     };
     match contestant {
         Contestant::Xadd => {
-            let rate = xadd::run(options.server).await?;
-            Ok(round(rate, None, Vec::new()))
+            let (rate, usage) = xadd::run(options.server).await?;
+            Ok(round(rate, None, usage))
         }
         Contestant::Ceiling => {
-            let (rate, processes) = ceiling(messages, options).await?;
-            Ok(round(rate, None, processes))
+            let (rate, usage) = ceiling(messages, options).await?;
+            Ok(round(rate, None, usage))
         }
         Contestant::MemorySingle
         | Contestant::MemoryBatch
@@ -124,7 +127,7 @@ pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -
             let carried = carry(messages, options).await?;
             let rate = f64::from(messages) / carried.seconds;
             let fate = carried.fate(messages);
-            Ok(round(rate, Some(fate), carried.processes))
+            Ok(round(rate, Some(fate), carried.usage))
         }
     }
 }
@@ -136,7 +139,7 @@ pub(super) async fn carry(messages: u32, options: SystemOptions<'_>) -> Result<C
         started_ms: u64,
     }
     let system = System::start(options).await?;
-    let watch = Watch::start(&system)?;
+    let watch = Watch::start(&system).await?;
     let hears_the_channel = options.contestant != Contestant::StreamsWorker;
     let load = if hears_the_channel { "publish" } else { "feed" };
     let mut helper =
@@ -144,8 +147,8 @@ pub(super) async fn carry(messages: u32, options: SystemOptions<'_>) -> Result<C
     wait_until_settled(&system.redis, messages.into()).await?;
     let Load { started_ms } = helper.told(LOAD_DEADLINE).await?;
     let load_cpu = helper.finish(LOAD_DEADLINE).await?;
-    let mut processes = vec![ProcessUsage::of_load(load, load_cpu, messages)];
-    processes.extend(watch.finish(messages)?);
+    let load = ProcessUsage::of_load(load, load_cpu, messages);
+    let usage = watch.finish(load, messages).await?;
     let ended = time_of_last_entry(&system.redis).await?;
     let took = ended.checked_sub(Duration::from_millis(started_ms));
     let seconds = took.context("the clock was set back")?.as_secs_f64();
@@ -154,26 +157,26 @@ pub(super) async fn carry(messages: u32, options: SystemOptions<'_>) -> Result<C
     Ok(Carried {
         seconds,
         account,
-        processes,
+        usage,
     })
 }
 
 /// Deliveries and entries a second, as the contestant of that name tells it.
-async fn ceiling(messages: u32, options: SystemOptions<'_>) -> Result<(f64, Vec<ProcessUsage>)> {
+async fn ceiling(messages: u32, options: SystemOptions<'_>) -> Result<(f64, Usage)> {
     #[derive(Deserialize)]
     struct Told {
         seconds: f64,
     }
     let system = System::start(options).await?;
-    let watch = Watch::start(&system)?;
+    let watch = Watch::start(&system).await?;
     let count = messages.to_string();
     let mut helper = Helper::start(&system.redis, &["ceiling", "--count", &count]).await?;
     let Told { seconds } = helper.told(LOAD_DEADLINE).await?;
     let cpu = helper.finish(LOAD_DEADLINE).await?;
-    let mut processes = vec![ProcessUsage::of_load("ceiling", cpu, messages)];
-    processes.extend(watch.finish(messages)?);
+    let load = ProcessUsage::of_load("ceiling", cpu, messages);
+    let usage = watch.finish(load, messages).await?;
     system.stop().await?;
-    Ok((f64::from(messages) / seconds, processes))
+    Ok((f64::from(messages) / seconds, usage))
 }
 
 /// When the last entry was made: a stream id begins with the time in milliseconds since 1970.

@@ -31,20 +31,20 @@ pub(super) struct Summary {
     pub(super) of_ceiling: Spread,
     of_xadd: Spread,
     fate: Option<Fate>,
-    /// Medians; `None` where there is no such process.
-    cpu_seconds_per_million: Option<Cpu>,
+    cpu_us_per_message: Cpu,
     /// The most of all rounds.
     peak_group_bytes: Option<u64>,
     peak_service_bytes: Option<u64>,
 }
 
-/// CPU time by what it is spent on.
+/// CPU time by what it is spent on: medians; `None` where there is no such process.
 #[derive(Debug, Serialize)]
 struct Cpu {
     services: Option<f64>,
+    /// Of the one thread that all commands share.
     redis: f64,
     /// With what sends the messages.
-    all: f64,
+    all: Option<f64>,
 }
 
 /// Lets the contestants take turns.
@@ -102,6 +102,7 @@ impl Summary {
             of_parts.filter_map(|one| one.peak_memory_bytes).max()
         };
         let services = [Part::Group, Part::Consumer];
+        let redis_us = rounds.iter().map(|round| round.redis_us_per_message);
         Self {
             contestant,
             messages_per_second: Spread::of(rounds.iter().map(|round| round.messages_per_second)),
@@ -111,11 +112,11 @@ impl Summary {
                 .iter()
                 .filter_map(|round| round.fate)
                 .reduce(Fate::and),
-            cpu_seconds_per_million: cpu(&[Part::Redis]).map(|redis| Cpu {
+            cpu_us_per_message: Cpu {
                 services: cpu(&services),
-                redis,
-                all: cpu(&Part::ALL).unwrap_or_default(),
-            }),
+                redis: Spread::of(redis_us).median,
+                all: cpu(&Part::ALL),
+            },
             peak_group_bytes: peak(&[Part::Group]),
             peak_service_bytes: peak(&services),
         }
@@ -126,10 +127,11 @@ impl Throughput {
     /// The tables: speed, then cost.
     pub(super) fn tables(&self) -> String {
         let speed = self.summary.iter().map(Summary::speed_row);
-        let cost = self.summary.iter().filter_map(Summary::cost_row);
+        let cost = self.summary.iter().map(Summary::cost_row);
         format!(
             "  {} messages, {} consumers or workers, one machine for everything, from the first publish to\n  \
-             the last entry; medians (least to most); memory is the most of all rounds\n\n{}\n{}",
+             the last entry; medians (least to most); memory is the most of all rounds; CPU of Redis is that\n  \
+             of its main thread, by INFO cpu\n\n{}\n{}",
             count(self.messages.into()),
             self.consumers,
             table(&[vec![SPEED.map(str::to_owned).to_vec()], speed.collect()].concat()),
@@ -150,7 +152,7 @@ const SPEED: [&str; 7] = [
 
 const COST: [&str; 6] = [
     "",
-    "CPU s per million: services",
+    "CPU us a message: services",
     "Redis",
     "all",
     "peak memory: group",
@@ -172,19 +174,19 @@ impl Summary {
         row
     }
 
-    fn cost_row(&self) -> Option<Vec<String>> {
-        let cpu = self.cpu_seconds_per_million.as_ref()?;
-        let seconds = |figure: Option<f64>| figure.map_or(String::new(), |s| format!("{s:.2}"));
+    fn cost_row(&self) -> Vec<String> {
+        let cpu = &self.cpu_us_per_message;
+        let figure = |figure: Option<f64>| figure.map_or(String::new(), |us| format!("{us:.2}"));
         let memory = |bytes: Option<u64>| {
             bytes.map_or(String::new(), |bytes| BinaryBytes(bytes).to_string())
         };
-        Some(vec![
+        vec![
             self.contestant.name().to_owned(),
-            seconds(cpu.services),
-            seconds(Some(cpu.redis)),
-            seconds(Some(cpu.all)),
+            figure(cpu.services),
+            figure(Some(cpu.redis)),
+            figure(cpu.all),
             memory(self.peak_group_bytes),
             memory(self.peak_service_bytes),
-        ])
+        ]
     }
 }

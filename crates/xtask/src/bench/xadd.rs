@@ -4,10 +4,12 @@ use anyhow::{Context, Result, bail};
 use local_stack::{PrivateRedis, RedisServer, redis};
 use tokio::process::Command;
 
+use super::usage::{RedisWatch, Usage};
+
 /// The stream the entries go to.
 const STREAM: &str = "bench:xadd";
 
-const REQUESTS: u64 = 500_000;
+const REQUESTS: u32 = 500_000;
 
 /// So many at once, by so many connections.
 const LOAD: [&str; 4] = ["-P", "64", "-c", "4"];
@@ -26,12 +28,13 @@ const FIELDS: [&str; 10] = [
     "0123456789abcdef",
 ];
 
-/// Entries a second.
-pub(super) async fn run(server: &RedisServer) -> Result<f64> {
+/// Entries a second, and what they cost Redis.
+pub(super) async fn run(server: &RedisServer) -> Result<(f64, Usage)> {
     let program = server
         .tool("redis-benchmark")
         .context("redis-benchmark is not in PATH; it comes with the Redis server")?;
     let mut own = PrivateRedis::start_with(server, &[]).await?;
+    let watch = RedisWatch::start(&own).await?;
     let output = Command::new(program)
         .args(["-p", &own.port_text(), "-n", &REQUESTS.to_string(), "-q"])
         .args(LOAD)
@@ -42,15 +45,24 @@ pub(super) async fn run(server: &RedisServer) -> Result<f64> {
         .await
         .context("cannot run redis-benchmark")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    let redis_us_per_message = watch.finish(REQUESTS).await?;
     let mut connection = own.connect().await?;
-    let added: u64 = redis::AsyncCommands::xlen(&mut connection, STREAM).await?;
+    let added: u32 = redis::AsyncCommands::xlen(&mut connection, STREAM).await?;
     own.kill().await?;
     // It sends whole pipelines, so there may be a few more.
     if !output.status.success() || added < REQUESTS {
         let error = String::from_utf8_lossy(&output.stderr);
         bail!("redis-benchmark added {added} of {REQUESTS} entries: {error}");
     }
-    requests_per_second(&text).context("redis-benchmark told no requests per second")
+    let rate = requests_per_second(&text);
+    let usage = Usage {
+        processes: Vec::new(),
+        redis_us_per_message,
+    };
+    Ok((
+        rate.context("redis-benchmark told no requests per second")?,
+        usage,
+    ))
 }
 
 /// Reads the last of `XADD …: 455373.41 requests per second, p50=0.455 msec`.
