@@ -76,7 +76,7 @@ enum Part {
     Throughput,
     /// The time from publishing to the entry.
     Latency,
-    /// 1 to 16 consumers with 10 ms of work a message.
+    /// 1 to 16 consumers with 10 ms of work a message, and short bursts.
     Scaling,
     /// 1 to 4 groups on one durable queue.
     Replicas,
@@ -141,6 +141,7 @@ async fn measure(arguments: &Arguments, server: &RedisServer, machine: Machine) 
     }
     if is_asked(Part::Scaling) {
         report.scaling = Some(scaling::consumers(server, arguments.scaling_seconds).await?);
+        report.short_bursts = Some(scaling::bursts(server).await?);
     }
     if is_asked(Part::Replicas) {
         let replicas = scaling::groups(server, rounds, messages, consumers).await?;

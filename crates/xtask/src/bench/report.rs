@@ -22,6 +22,7 @@ pub(super) struct Report {
     pub(super) throughput: Option<Throughput>,
     pub(super) latency: Option<Latency>,
     pub(super) scaling: Option<Curve>,
+    pub(super) short_bursts: Option<Curve>,
     pub(super) replicas: Option<Curve>,
     pub(super) balance: Option<Vec<Balance>>,
     pub(super) burst: Option<Vec<Burst>>,
@@ -37,6 +38,7 @@ impl Report {
             throughput: None,
             latency: None,
             scaling: None,
+            short_bursts: None,
             replicas: None,
             balance: None,
             burst: None,
@@ -57,6 +59,10 @@ impl fmt::Display for Report {
             (
                 "Consumers with 10 ms of work a message, one at a time",
                 self.scaling.as_ref().map(Curve::table),
+            ),
+            (
+                "Consumers with 20 ms of work a message, 150 messages for each, all at once",
+                self.short_bursts.as_ref().map(Curve::table),
             ),
             (
                 "Groups side by side on the durable queue",

@@ -23,6 +23,11 @@ const A_SECOND: u32 = 100;
 /// How many consumers.
 const CONSUMERS: [u16; 5] = [1, 2, 4, 8, 16];
 
+/// The work on the messages of short bursts, how many of them each consumer gets, and how many consumers.
+const BURST_WORK: [&str; 4] = ["--processingDelayMs", "20", "--processingConcurrency", "1"];
+const BURST_EACH: u32 = 150;
+const BURST_CONSUMERS: [u16; 3] = [1, 2, 4];
+
 /// How many groups side by side.
 const GROUPS: RangeInclusive<u16> = 1..=4;
 
@@ -52,6 +57,23 @@ pub(super) async fn consumers(server: &RedisServer, seconds: u32) -> Result<Curv
             ..SystemOptions::of(server, Contestant::MemoryBatch, number.into())
         };
         let messages = A_SECOND * seconds * u32::from(number);
+        curve.add(number, [rate(messages, options).await?]);
+    }
+    Ok(curve)
+}
+
+/// Consumers that take 20 ms for each of a few messages, which come all at once: what the last of them to end keeps
+/// the others waiting for shows.
+pub(super) async fn bursts(server: &RedisServer) -> Result<Curve> {
+    step("20 ms of work a message, short bursts");
+    let mut curve = Curve::of("consumers");
+    for number in BURST_CONSUMERS {
+        let options = SystemOptions {
+            group_args: &LARGE_ROUND,
+            consumer_args: &BURST_WORK,
+            ..SystemOptions::of(server, Contestant::MemoryBatch, number.into())
+        };
+        let messages = BURST_EACH * u32::from(number);
         curve.add(number, [rate(messages, options).await?]);
     }
     Ok(curve)
