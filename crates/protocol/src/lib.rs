@@ -12,6 +12,8 @@
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
+//! | [`position`] | [`Positions`]: where messages stand in the durable queue |
+//! | [`stream_id`] | [`StreamId`]: the id of an entry of a stream |
 //! | [`trace`] | [`TraceContext`]: the trace a message belongs to |
 //! | [`keys`] | the names of the channel, the list and the streams in Redis |
 
@@ -21,13 +23,17 @@ pub mod fields;
 pub mod http;
 pub mod keys;
 pub mod message;
+pub mod position;
 pub mod processed;
 pub mod schemas;
+pub mod stream_id;
 pub mod trace;
 
 pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
+pub use position::{ChunkId, Positions, QueueIdentity};
 pub use processed::{Additions, ProcessedMessage};
+pub use stream_id::StreamId;
 pub use trace::{TraceContext, TraceParent};

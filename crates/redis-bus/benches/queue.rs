@@ -11,13 +11,10 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use local_stack::{PrivateRedis, redis};
-use protocol::Fields;
+use protocol::{ChunkId, Fields, QueueIdentity, StreamId};
 use redis_bus::{
-    Connection, Endpoint, Fingerprint, RedisSettings, StreamId,
-    chunk_queue::{
-        Admission, Admitted, ChunkId, ChunkQueue, Indices, Offer, Part, ProcessedEntry,
-        QueueIdentity,
-    },
+    Connection, Endpoint, Fingerprint, RedisSettings,
+    chunk_queue::{Admission, Admitted, ChunkQueue, Indices, Offer, Part, ProcessedEntry},
 };
 
 /// Messages of one measurement.

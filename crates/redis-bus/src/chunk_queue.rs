@@ -24,64 +24,23 @@ mod settlement;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use protocol::keys::in_slot_of;
+use protocol::{QueueIdentity, StreamId, keys::in_slot_of};
 use rand::random;
 use redis::{Cmd, FromRedisValue, Value};
 
 pub use self::{
     account::ChunkAccount,
     admission::{Admission, Admitted, LogEntry, LogPage, Offer},
-    chunk::{ChunkId, MAX_BYTES, MAX_MESSAGES, fitting},
+    chunk::{MAX_BYTES, fitting},
     indices::Indices,
     leases::{Lease, Leases},
     reader::{ChunkReader, ReadChunk},
     settlement::{Letter, Outcome, Part, ProcessedEntry, Settlement},
 };
-use crate::{BusError, Connection, script::Script, stream_id::StreamId};
+use crate::{BusError, Connection, script::Script};
 
 /// The name of the `StreamGroup`. Scripts know it, too: `chunks.lua`.
 pub const STREAM_GROUP: &str = "consumer-group";
-
-/// What tells a queue from any other, also from one that was at the same place before: a random value made
-/// with it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct QueueIdentity(Arc<str>);
-
-impl QueueIdentity {
-    fn new() -> Self {
-        Self(format!("{:016x}", random::<u64>()).into())
-    }
-
-    /// As it is written: letters and digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A text that is no identity of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the identity of a queue is 16 hexadecimal digits")]
-pub struct NotAnIdentity;
-
-impl FromStr for QueueIdentity {
-    type Err = NotAnIdentity;
-
-    fn from_str(text: &str) -> Result<Self, NotAnIdentity> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() == 16 && text.bytes().all(is_digit) {
-            Ok(Self(text.into()))
-        } else {
-            Err(NotAnIdentity)
-        }
-    }
-}
-
-impl fmt::Display for QueueIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What can go wrong between a service and the queue.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -212,7 +171,7 @@ impl ChunkQueue {
     /// [`QueueError::Older`] for the keys of an older design; [`QueueError::Bus`] when Redis cannot be
     /// reached or refuses: it can be repeated.
     pub async fn open(&self) -> Result<(QueueIdentity, StreamId), QueueError> {
-        let new = QueueIdentity::new();
+        let new = QueueIdentity::from(random::<u64>());
         let answer = self.run(&self.0.scripts.open, None, |command| {
             command.arg(new.as_str());
         });

@@ -38,7 +38,6 @@ mod resp;
 mod script;
 pub mod server_check;
 mod socket;
-mod stream_id;
 pub mod subscription;
 mod windows;
 
@@ -47,4 +46,3 @@ pub use connection::Connection;
 pub use endpoint::{Endpoint, RedisSettings, RedisUrl};
 pub use error::BusError;
 pub use fingerprint::Fingerprint;
-pub use stream_id::StreamId;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use protocol::{ChunkId, QueueIdentity, StreamId};
 use rand::RngExt;
 use redis::{Value, cmd};
 
-use super::{ChunkId, ChunkQueue, QueueError, QueueIdentity, chunk::framed};
-use crate::{BusError, Fingerprint, stream_id::StreamId};
+use super::{ChunkQueue, QueueError, chunk::framed};
+use crate::{BusError, Fingerprint};
 
 /// The random part of a chunk's id is below this; Lua's numbers hold 512 times as much exactly.
 const RANDOM: u64 = 1 << 43;

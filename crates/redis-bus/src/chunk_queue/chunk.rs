@@ -1,13 +1,7 @@
 //! A chunk: some messages that stand in the queue as one entry.
 
-use std::{fmt, str::FromStr};
-
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-
-use crate::stream_id::{NotAStreamId, StreamId};
-
-/// The most messages of a chunk. Scripts know it, too: `chunks.lua`.
-pub const MAX_MESSAGES: usize = 512;
+use protocol::{ChunkId, position::MAX_MESSAGES};
 
 /// The most bytes of a chunk, unless a single message is larger: Redis does nothing else while it takes one
 /// in.
@@ -15,49 +9,6 @@ pub const MAX_BYTES: usize = 1 << 20;
 
 /// What stands before each message in an entry: its length in bytes, big-endian.
 const LENGTH_BYTES: usize = size_of::<u32>();
-
-/// The id of a chunk, which is that of its entry in the queue and in the id log. It never comes again.
-///
-/// Of its number the lowest nine bits are the number of messages less one; the rest is random. So whoever
-/// has the id knows how many messages there are, and no server that takes over with a clock that is behind
-/// makes one anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChunkId(StreamId);
-
-impl ChunkId {
-    /// How many messages the chunk was made of: 1 to [`MAX_MESSAGES`].
-    #[must_use]
-    pub fn messages(self) -> usize {
-        let number = usize::try_from(self.0.number()).unwrap_or_default();
-        number % MAX_MESSAGES + 1
-    }
-
-    /// The id of its entry.
-    #[must_use]
-    pub fn entry(self) -> StreamId {
-        self.0
-    }
-}
-
-impl From<StreamId> for ChunkId {
-    fn from(entry: StreamId) -> Self {
-        Self(entry)
-    }
-}
-
-impl FromStr for ChunkId {
-    type Err = NotAStreamId;
-
-    fn from_str(text: &str) -> Result<Self, NotAStreamId> {
-        text.parse().map(Self)
-    }
-}
-
-impl fmt::Display for ChunkId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// How many of the messages at the front fit into one chunk: at least one, if there is one.
 #[must_use]
@@ -159,11 +110,5 @@ mod tests {
         assert_eq!(fitting(&sized(&[MAX_BYTES / 2 - 4; 3])), 2);
         assert_eq!(fitting(&sized(&[MAX_BYTES / 2; 3])), 1);
         assert_eq!(fitting(&sized(&[2 * MAX_BYTES, 1])), 1);
-    }
-
-    #[test]
-    fn an_id_tells_how_many_messages_there_are() {
-        assert_eq!(id(1).messages(), 1);
-        assert_eq!(id(512).messages(), 512);
     }
 }

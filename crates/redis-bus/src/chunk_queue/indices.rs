@@ -2,7 +2,7 @@
 
 use std::ops::{BitAnd, BitOr, Not};
 
-use super::chunk::MAX_MESSAGES;
+use protocol::position::MAX_MESSAGES;
 
 /// The bits of a `u64`.
 const WORD_BITS: usize = 64;

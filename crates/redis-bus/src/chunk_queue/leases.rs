@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use protocol::ChunkId;
 use redis::Cmd;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
-use super::{ChunkId, ChunkQueue, STREAM_GROUP, reader::RECLAIM_IDLE};
+use super::{ChunkQueue, STREAM_GROUP, reader::RECLAIM_IDLE};
 use crate::BusError;
 
 /// How often a sign of life is given.

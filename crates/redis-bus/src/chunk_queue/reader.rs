@@ -6,12 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use protocol::{ChunkId, QueueIdentity};
 use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisResult, cmd};
 use tokio::time::Instant;
 
 use super::{
-    ChunkId, ChunkQueue, Indices, Lease, Leases, QueueError, QueueIdentity, STREAM_GROUP,
-    chunk::unframed, leases::millis,
+    ChunkQueue, Indices, Lease, Leases, QueueError, STREAM_GROUP, chunk::unframed, leases::millis,
 };
 use crate::{BusError, link::Link};
 

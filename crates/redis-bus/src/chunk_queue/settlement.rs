@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use protocol::{DeadLetter, Fields};
+use protocol::{ChunkId, DeadLetter, Fields, QueueIdentity};
 use redis::{Cmd, Value};
 
-use super::{ChunkId, ChunkQueue, Indices, QueueError, QueueIdentity};
+use super::{ChunkQueue, Indices, QueueError};
 
 /// Some messages of one chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

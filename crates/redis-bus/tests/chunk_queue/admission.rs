@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use protocol::StreamId;
 use redis_bus::{
-    Fingerprint, StreamId,
+    Fingerprint,
     chunk_queue::{Admission, Admitted, Offer, QueueError},
 };
 

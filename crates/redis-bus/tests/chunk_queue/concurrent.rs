@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail, ensure};
+use protocol::{QueueIdentity, StreamId};
 use redis_bus::{
-    Fingerprint, StreamId,
-    chunk_queue::{Admitted, ChunkQueue, ChunkReader, Offer, ProcessedEntry, QueueIdentity},
+    Fingerprint,
+    chunk_queue::{Admitted, ChunkQueue, ChunkReader, Offer, ProcessedEntry},
 };
 use tokio::task::JoinSet;
 

@@ -8,12 +8,12 @@ use local_stack::{
     PrivateRedis,
     redis::{self, FromRedisValue, aio::MultiplexedConnection},
 };
-use protocol::Fields;
+use protocol::{ChunkId, Fields, QueueIdentity, StreamId};
 use redis_bus::{
-    Connection, Endpoint, Fingerprint, RedisSettings, StreamId,
+    Connection, Endpoint, Fingerprint, RedisSettings,
     chunk_queue::{
-        Admission, Admitted, ChunkAccount, ChunkId, ChunkQueue, Indices, Offer, Part,
-        ProcessedEntry, QueueIdentity, Settlement,
+        Admission, Admitted, ChunkAccount, ChunkQueue, Indices, Offer, Part, ProcessedEntry,
+        Settlement,
     },
 };
 

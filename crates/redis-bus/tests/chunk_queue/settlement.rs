@@ -1,11 +1,8 @@
 //! A position is settled once, whoever comes twice, in whatever order.
 
 use anyhow::Result;
-use protocol::{DeadLetter, DeadLetterReason, Fields, Message};
-use redis_bus::{
-    StreamId,
-    chunk_queue::{ChunkId, Letter, Outcome, ProcessedEntry, QueueError, Settlement},
-};
+use protocol::{ChunkId, DeadLetter, DeadLetterReason, Fields, Message, StreamId};
+use redis_bus::chunk_queue::{Letter, Outcome, ProcessedEntry, QueueError, Settlement};
 
 use crate::scene::{
     ACCOUNT, FAILED, ID_LOG, QUEUE, STREAM, Scene, admission, appended, entry, message, part,
