@@ -33,7 +33,7 @@ pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
-pub use position::{ChunkId, Positions, QueueIdentity};
+pub use position::{ChunkId, Position, Positions, QueueIdentity};
 pub use processed::{Additions, ProcessedMessage};
 pub use stream_id::StreamId;
 pub use trace::{TraceContext, TraceParent};

@@ -64,6 +64,38 @@ impl fmt::Display for ChunkId {
     }
 }
 
+/// Where a message stands: it names the message for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    chunk: ChunkId,
+    index: usize,
+}
+
+impl Position {
+    /// The message at an index of a chunk; `None` if the chunk does not have as many.
+    #[must_use]
+    pub fn new(chunk: ChunkId, index: usize) -> Option<Self> {
+        (index < chunk.messages()).then_some(Self { chunk, index })
+    }
+
+    /// The positions of all messages of a chunk, in order.
+    pub fn all(chunk: ChunkId) -> impl Iterator<Item = Self> {
+        (0..chunk.messages()).map(move |index| Self { chunk, index })
+    }
+
+    /// The chunk it stands in.
+    #[must_use]
+    pub fn chunk(self) -> ChunkId {
+        self.chunk
+    }
+
+    /// Its index in the chunk.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index
+    }
+}
+
 /// What tells a queue from any other, also from one that was at the same place before: a random value made
 /// with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -112,8 +144,8 @@ impl fmt::Display for QueueIdentity {
 pub struct Positions {
     /// The queue they stand in.
     pub queue: QueueIdentity,
-    /// For each message its chunk and its index there.
-    pub places: Vec<(ChunkId, usize)>,
+    /// One for each message.
+    pub positions: Vec<Position>,
 }
 
 /// A value of the header [`QUEUE_POSITIONS`] that is none.
@@ -139,12 +171,18 @@ pub enum BadPositions {
 impl fmt::Display for Positions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.queue)?;
+        let follows = |one: &Position, next: &Position| {
+            one.chunk == next.chunk && one.index + 1 == next.index
+        };
         let mut last = None;
-        for run in self
-            .places
-            .chunk_by(|one, next| one.0 == next.0 && one.1 + 1 == next.1)
-        {
-            let ((chunk, first), end) = (run[0], run[run.len() - 1].1);
+        for run in self.positions.chunk_by(follows) {
+            let (
+                Position {
+                    chunk,
+                    index: first,
+                },
+                end,
+            ) = (run[0], run[run.len() - 1].index);
             if last == Some(chunk) {
                 write!(f, ",{first}")?;
             } else {
@@ -165,7 +203,7 @@ impl FromStr for Positions {
     fn from_str(text: &str) -> Result<Self, BadPositions> {
         let mut words = text.split_ascii_whitespace();
         let queue = words.next().unwrap_or_default().parse()?;
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         for word in words {
             let (chunk, indices) = word.split_once('/').ok_or(BadPositions::Indices)?;
             let chunk: ChunkId = chunk.parse()?;
@@ -175,13 +213,13 @@ impl FromStr for Positions {
                 if first > last {
                     return Err(BadPositions::Indices);
                 }
-                if places.len() + (last - first) >= MAX_MESSAGES {
+                if positions.len() + (last - first) >= MAX_MESSAGES {
                     return Err(BadPositions::TooMany);
                 }
-                places.extend((first..=last).map(|index| (chunk, index)));
+                positions.extend((first..=last).map(|index| Position { chunk, index }));
             }
         }
-        Ok(Self { queue, places })
+        Ok(Self { queue, positions })
     }
 }
 
@@ -207,9 +245,13 @@ mod tests {
     }
 
     fn positions(places: &[(ChunkId, usize)]) -> Positions {
+        let position = |(chunk, index): &(ChunkId, usize)| Position {
+            chunk: *chunk,
+            index: *index,
+        };
         Positions {
             queue: QueueIdentity::from(0x9f3a_5c7e_01b2_d4f6),
-            places: places.to_vec(),
+            positions: places.iter().map(position).collect(),
         }
     }
 

@@ -8,13 +8,13 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use local_stack::{PrivateRedis, redis};
-use protocol::{ChunkId, Fields, QueueIdentity, StreamId};
+use protocol::{ChunkId, Fields, Position, QueueIdentity, StreamId};
 use redis_bus::{
     Connection, Endpoint, Fingerprint, RedisSettings,
-    chunk_queue::{Admission, Admitted, ChunkQueue, Indices, Offer, Part, ProcessedEntry},
+    chunk_queue::{Admission, Admitted, ChunkQueue, Offer, Settlement},
 };
 
 /// Messages of one measurement.
@@ -170,20 +170,12 @@ async fn offer_all(
 }
 
 async fn commit(queue: &ChunkQueue, identity: &QueueIdentity, chunks: &[ChunkId]) -> Result<()> {
-    let entries = |chunk: &ChunkId| (0..chunk.messages()).map(fields).collect::<Vec<_>>();
-    let entries: Vec<_> = chunks.iter().map(entries).collect();
-    let parts: Vec<_> = chunks
-        .iter()
-        .zip(&entries)
-        .map(|(chunk, entries)| ProcessedEntry {
-            part: Part {
-                chunk: *chunk,
-                indices: Indices::all(chunk.messages()),
-            },
-            entries: entries.iter().collect(),
-        })
-        .collect();
-    queue.commit(identity, 0, &parts).await?;
+    let positions: Vec<_> = chunks.iter().copied().flat_map(Position::all).collect();
+    let entries: Vec<_> = (0..positions.len()).map(fields).collect();
+    let entries: Vec<_> = positions.into_iter().zip(&entries).collect();
+    for settlement in queue.commit(identity, 0, &entries).await {
+        ensure!(settlement? == Settlement::Settled, "it was settled before");
+    }
     Ok(())
 }
 

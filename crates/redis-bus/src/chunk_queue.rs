@@ -1,7 +1,7 @@
 //! The durable queue: a stream of chunks, settled by position.
 //!
 //! A message is admitted once, as one of a chunk ([`Offer`]), and from then on it is known by its position:
-//! its chunk, and its index there. It stays in the queue until its outcome is recorded ([`Part`]), in the
+//! its chunk, and its index there. It stays in the queue until its outcome is recorded, in the
 //! same atomic step, so that it has one outcome whoever comes twice. The queue is read through one of
 //! Redis's own consumer groups (the `StreamGroup`), by any number of readers: the replicas of the group,
 //! and consumers that pull.
@@ -19,6 +19,7 @@ mod admission;
 mod chunk;
 mod indices;
 mod leases;
+mod parts;
 mod reader;
 mod settlement;
 
@@ -35,7 +36,7 @@ pub use self::{
     indices::Indices,
     leases::{Lease, Leases},
     reader::{ChunkReader, ReadChunk},
-    settlement::{Letter, Outcome, Part, ProcessedEntry, Settlement},
+    settlement::{Outcome, Settlement, Settlements},
 };
 use crate::{BusError, Connection, script::Script};
 

@@ -6,11 +6,11 @@ use anyhow::{Result, bail, ensure};
 use protocol::{QueueIdentity, StreamId};
 use redis_bus::{
     Fingerprint,
-    chunk_queue::{Admitted, ChunkQueue, ChunkReader, Offer, ProcessedEntry},
+    chunk_queue::{Admitted, ChunkQueue, ChunkReader, Offer},
 };
 use tokio::task::JoinSet;
 
-use crate::scene::{Scene, admission, entry, message, part, queue_in};
+use crate::scene::{Scene, admission, commit, message, queue_in};
 
 const REPLICAS: usize = 4;
 const MESSAGES: usize = 2000;
@@ -81,12 +81,7 @@ async fn read_and_commit(queue: ChunkQueue, identity: QueueIdentity) -> Result<(
             let (id, count) = (chunk.lease.chunk(), chunk.messages.len());
             let all: Vec<_> = (0..count).collect();
             for indices in [&all[count / 2..=count / 2], &all, &all] {
-                let entries: Vec<_> = indices.iter().map(|index| entry(id, *index)).collect();
-                let parts = [ProcessedEntry {
-                    part: part(id, indices),
-                    entries: entries.iter().collect(),
-                }];
-                queue.commit(&identity, 0, &parts).await?;
+                commit(&queue, &identity, id, indices).await?;
             }
         }
     }

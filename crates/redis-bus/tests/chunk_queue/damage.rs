@@ -1,9 +1,9 @@
 //! What others do to the keys.
 
 use anyhow::Result;
-use redis_bus::chunk_queue::{ChunkReader, QueueError};
+use redis_bus::chunk_queue::{ChunkReader, Outcome, QueueError};
 
-use crate::scene::{ACCOUNT, ID_LOG, QUEUE, Scene, settled};
+use crate::scene::{ACCOUNT, ID_LOG, QUEUE, Scene, position};
 
 #[tokio::test]
 async fn keys_of_an_older_design_are_left_alone_and_the_error_says_what_to_do() -> Result<()> {
@@ -40,7 +40,7 @@ async fn a_queue_that_is_deleted_is_made_anew_and_goes_on() -> Result<()> {
     assert_eq!(scene.account().await?.received, 0, "they are gone");
     let chunk = scene.admit_and_hand_out(&["c"]).await?;
     assert!(chunk > lost);
-    settled(scene.commit(chunk, &[0]).await?)?;
+    scene.commit(chunk, &[0]).await?;
     scene.expect_empty().await
 }
 
@@ -67,7 +67,7 @@ async fn an_entry_written_by_hand_is_a_malformed_message() -> Result<()> {
         chunks = reader.next(&scene.identity, 1000).await?;
     }
     assert_eq!(chunks[0].messages, ["at all"]);
-    settled(scene.commit(chunks[0].lease.chunk(), &[0]).await?)?;
+    scene.commit(chunks[0].lease.chunk(), &[0]).await?;
     assert_eq!(scene.command::<usize>(&["XLEN", QUEUE]).await?, 0);
     Ok(())
 }
@@ -81,14 +81,15 @@ async fn a_redis_without_memory_admits_nothing_and_settles_what_it_has() -> Resu
         .await?;
     assert!(scene.admit(&["c"]).await.is_err());
     assert!(scene.commit(chunk, &[0]).await.is_err());
-    let parts = [(
-        crate::scene::part(chunk, &[1]),
-        redis_bus::chunk_queue::Outcome::Processed,
-    )];
-    scene.queue.settle(&scene.identity, &parts).await?;
+    let positions = [position(chunk, 1)?];
+    let settled = scene
+        .queue
+        .settle(&scene.identity, Outcome::Processed, &positions)
+        .await;
+    assert!(settled.iter().all(Result::is_ok), "{settled:?}");
     scene
         .command::<()>(&["CONFIG", "SET", "maxmemory", "0"])
         .await?;
-    settled(scene.commit(chunk, &[0]).await?)?;
+    scene.commit(chunk, &[0]).await?;
     scene.expect_empty().await
 }

@@ -5,7 +5,7 @@ use local_stack::redis;
 use redis_bus::chunk_queue::{ChunkReader, ReadChunk};
 use tokio::task::JoinSet;
 
-use crate::scene::{QUEUE, READER, Scene, message, settled};
+use crate::scene::{QUEUE, READER, Scene, message};
 
 /// Reads until there are so many chunks.
 async fn read(scene: &Scene, reader: &mut ChunkReader, chunks: usize) -> Result<Vec<ReadChunk>> {
@@ -60,13 +60,13 @@ async fn what_a_reader_does_not_keep_alive_goes_to_another_with_what_is_settled_
 {
     let scene = Scene::start().await?;
     let chunk = scene.admit_and_hand_out(&["a", "b", "c"]).await?;
-    settled(scene.commit(chunk, &[1]).await?)?;
+    scene.commit(chunk, &[1]).await?;
     age(&scene, READER, &chunk.to_string()).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
     let chunks = read(&scene, &mut reader, 1).await?;
     assert_eq!(chunks[0].deliveries, 2);
     assert_eq!(chunks[0].settled.iter().collect::<Vec<_>>(), [1]);
-    settled(scene.commit(chunk, &[0, 2]).await?)?;
+    scene.commit(chunk, &[0, 2]).await?;
     scene.expect_empty().await
 }
 
@@ -105,8 +105,8 @@ async fn a_stream_group_that_is_destroyed_hands_out_anew_only_what_is_not_settle
     let scene = Scene::start().await?;
     let partly = scene.admit_and_hand_out(&["a", "b"]).await?;
     let whole = scene.admit_and_hand_out(&["c"]).await?;
-    settled(scene.commit(partly, &[0]).await?)?;
-    settled(scene.commit(whole, &[0]).await?)?;
+    scene.commit(partly, &[0]).await?;
+    scene.commit(whole, &[0]).await?;
     scene
         .command::<u64>(&["XGROUP", "DESTROY", QUEUE, "consumer-group"])
         .await?;
@@ -120,7 +120,7 @@ async fn a_stream_group_that_is_destroyed_hands_out_anew_only_what_is_not_settle
     assert_eq!(chunks[0].lease.chunk(), partly);
     assert_eq!(chunks[0].settled.iter().collect::<Vec<_>>(), [0]);
     assert_eq!(scene.account().await?.in_flight, 1);
-    settled(scene.commit(partly, &[0, 1]).await?)?;
+    scene.commit(partly, &[0, 1]).await?;
     scene.expect_empty().await
 }
 

@@ -8,13 +8,10 @@ use local_stack::{
     PrivateRedis,
     redis::{self, FromRedisValue, aio::MultiplexedConnection},
 };
-use protocol::{ChunkId, Fields, QueueIdentity, StreamId};
+use protocol::{ChunkId, Fields, Position, QueueIdentity, StreamId};
 use redis_bus::{
     Connection, Endpoint, Fingerprint, RedisSettings,
-    chunk_queue::{
-        Admission, Admitted, ChunkAccount, ChunkQueue, Indices, Offer, Part, ProcessedEntry,
-        Settlement,
-    },
+    chunk_queue::{Admission, Admitted, ChunkAccount, ChunkQueue, Offer, Settlement},
 };
 
 pub(crate) const STREAM: &str = "messages:processed";
@@ -90,20 +87,11 @@ impl Scene {
         }
     }
 
-    /// Commits some messages of a chunk; each entry has the id `<chunk>/<index>`.
-    pub(crate) async fn commit(&self, chunk: ChunkId, indices: &[usize]) -> Result<Settlement> {
-        let part = part(chunk, indices);
-        let entries: Vec<_> = part
-            .indices
-            .iter()
-            .map(|index| entry(chunk, index))
-            .collect();
-        let parts = [ProcessedEntry {
-            part,
-            entries: entries.iter().collect(),
-        }];
-        let mut answers = self.queue.commit(&self.identity, 0, &parts).await?;
-        answers.pop().context("no answer")
+    /// Commits some messages of a chunk; each entry has the id `<chunk>/<index>`. Returns the indices of those that
+    /// were settled before.
+    pub(crate) async fn commit(&self, chunk: ChunkId, indices: &[usize]) -> Result<Vec<usize>> {
+        let settlements = commit(&self.queue, &self.identity, chunk, indices).await?;
+        before(indices, settlements)
     }
 
     pub(crate) async fn account(&self) -> Result<ChunkAccount> {
@@ -176,9 +164,8 @@ pub(crate) fn message(id: &str) -> Bytes {
     format!(r#"{{"message_id":"{id}"}}"#).into()
 }
 
-pub(crate) fn part(chunk: ChunkId, indices: &[usize]) -> Part {
-    let indices: Indices = indices.iter().copied().collect();
-    Part { chunk, indices }
+pub(crate) fn position(chunk: ChunkId, index: usize) -> Result<Position> {
+    Position::new(chunk, index).context("there is no such index")
 }
 
 pub(crate) fn entry(chunk: ChunkId, index: usize) -> Fields {
@@ -191,10 +178,28 @@ pub(crate) fn entry(chunk: ChunkId, index: usize) -> Fields {
     .collect()
 }
 
-/// What was settled before, or an error.
-pub(crate) fn settled(settlement: Settlement) -> Result<Vec<usize>> {
-    match settlement {
-        Settlement::Settled { before } => Ok(before.iter().collect()),
-        Settlement::Unknown => bail!("the chunk is unknown"),
+pub(crate) async fn commit(
+    queue: &ChunkQueue,
+    identity: &QueueIdentity,
+    chunk: ChunkId,
+    indices: &[usize],
+) -> Result<Vec<Settlement>> {
+    let fields: Vec<_> = indices.iter().map(|index| entry(chunk, *index)).collect();
+    let mut entries = Vec::new();
+    for (index, fields) in indices.iter().zip(&fields) {
+        entries.push((position(chunk, *index)?, fields));
     }
+    let settlements = queue.commit(identity, 0, &entries).await;
+    Ok(settlements.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// The indices that were settled before; an error if the chunk is unknown.
+pub(crate) fn before(indices: &[usize], settlements: Vec<Settlement>) -> Result<Vec<usize>> {
+    ensure!(
+        !settlements.contains(&Settlement::Unknown),
+        "the chunk is unknown"
+    );
+    let each = indices.iter().zip(settlements);
+    let before = each.filter(|(_, settlement)| *settlement == Settlement::Before);
+    Ok(before.map(|(index, _)| *index).collect())
 }

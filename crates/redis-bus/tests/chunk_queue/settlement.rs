@@ -1,12 +1,14 @@
 //! A position is settled once, whoever comes twice, in whatever order.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
-use protocol::{ChunkId, DeadLetter, DeadLetterReason, Fields, Message, StreamId};
-use redis_bus::chunk_queue::{Letter, Outcome, ProcessedEntry, QueueError, Settlement};
+use protocol::{ChunkId, DeadLetter, DeadLetterReason, Fields, Message, Position, StreamId};
+use redis_bus::chunk_queue::{Outcome, QueueError, Settlement};
 
 use crate::scene::{
-    ACCOUNT, FAILED, ID_LOG, QUEUE, STREAM, Scene, admission, appended, entry, message, part,
-    settled,
+    ACCOUNT, FAILED, ID_LOG, QUEUE, STREAM, Scene, admission, appended, before, entry, message,
+    position,
 };
 
 fn letter(id: &str) -> Result<DeadLetter> {
@@ -24,19 +26,13 @@ async fn a_chunk_leaves_the_queue_when_all_of_it_is_committed_and_each_entry_is_
 -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit_and_hand_out(&["a"; 20]).await?;
-    assert_eq!(settled(scene.commit(chunk, &[3, 17]).await?)?, [0; 0]);
+    assert_eq!(scene.commit(chunk, &[3, 17]).await?, [0; 0]);
     let account = scene.account().await?;
     assert_eq!((account.processed, account.in_flight), (2, 18));
     // The parts overlap: what is committed already is told.
-    assert_eq!(
-        settled(scene.commit(chunk, &[0, 3, 4, 17, 19]).await?)?,
-        [3, 17]
-    );
+    assert_eq!(scene.commit(chunk, &[0, 3, 4, 17, 19]).await?, [3, 17]);
     let rest: Vec<_> = (0..20).collect();
-    assert_eq!(
-        settled(scene.commit(chunk, &rest).await?)?,
-        [0, 3, 4, 17, 19]
-    );
+    assert_eq!(scene.commit(chunk, &rest).await?, [0, 3, 4, 17, 19]);
     scene.expect_empty().await?;
     let mut processed = scene.processed().await?;
     assert_eq!(
@@ -47,7 +43,7 @@ async fn a_chunk_leaves_the_queue_when_all_of_it_is_committed_and_each_entry_is_
     processed.dedup();
     assert_eq!(processed.len(), 20);
     // What is gone is settled, and stays so.
-    assert_eq!(settled(scene.commit(chunk, &[5]).await?)?, [5]);
+    assert_eq!(scene.commit(chunk, &[5]).await?, [5]);
     assert_eq!(scene.account().await?.processed, 20);
     Ok(())
 }
@@ -57,42 +53,24 @@ async fn several_parts_are_committed_at_once_and_entries_keep_their_own_fields()
     let scene = Scene::start().await?;
     let one = scene.admit_and_hand_out(&["a", "b"]).await?;
     let other = scene.admit_and_hand_out(&["c"; 512]).await?;
-    let all: Vec<_> = (0..512).collect();
-    let parts = [part(one, &[1]), part(other, &all)];
-    let fields: Vec<Vec<_>> = parts
+    let positions: Vec<_> = Position::all(other).chain(Position::new(one, 1)).collect();
+    let fields: Vec<_> = positions
         .iter()
-        .map(|part| {
-            part.indices
-                .iter()
-                .map(|index| entry(part.chunk, index))
-                .collect()
-        })
+        .map(|position| entry(position.chunk(), position.index()))
         .collect();
-    let entries = |at: usize| ProcessedEntry {
-        part: parts[at],
-        entries: fields[at].iter().collect(),
-    };
-    let answers = scene
-        .queue
-        .commit(&scene.identity, 0, &[entries(0), entries(1)])
-        .await?;
-    for answer in answers {
-        assert_eq!(settled(answer)?, [0; 0]);
+    let entries: Vec<_> = positions.iter().copied().zip(&fields).collect();
+    let settlements = scene.queue.commit(&scene.identity, 0, &entries).await;
+    for settlement in settlements {
+        assert_eq!(settlement?, Settlement::Settled);
     }
     let stored: Vec<(String, Vec<String>)> = scene.command(&["XRANGE", STREAM, "-", "+"]).await?;
-    let expected: Vec<Vec<_>> = fields
-        .concat()
-        .iter()
-        .map(|fields| fields.texts().map(str::to_owned).collect())
-        .collect();
+    let stored: HashSet<_> = stored.into_iter().map(|(_, fields)| fields).collect();
+    let texts = |fields: &Fields| fields.texts().map(str::to_owned).collect();
     assert_eq!(
-        stored
-            .into_iter()
-            .map(|(_, fields)| fields)
-            .collect::<Vec<_>>(),
-        expected
+        stored,
+        fields.iter().map(texts).collect::<HashSet<Vec<_>>>()
     );
-    assert_eq!(settled(scene.commit(one, &[0]).await?)?, [0; 0]);
+    assert_eq!(scene.commit(one, &[0]).await?, [0; 0]);
     scene.expect_empty().await
 }
 
@@ -100,8 +78,8 @@ async fn several_parts_are_committed_at_once_and_entries_keep_their_own_fields()
 async fn what_was_never_handed_out_is_settled_as_well() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a", "b", "c"]).await?;
-    settled(scene.commit(chunk, &[1]).await?)?;
-    settled(scene.commit(chunk, &[0, 2]).await?)?;
+    scene.commit(chunk, &[1]).await?;
+    scene.commit(chunk, &[0, 2]).await?;
     scene.expect_empty().await
 }
 
@@ -109,17 +87,15 @@ async fn what_was_never_handed_out_is_settled_as_well() -> Result<()> {
 async fn processed_and_given_up_are_disjoint_whoever_is_first() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit_and_hand_out(&["a", "b", "c"]).await?;
-    let letters = [letter("a")?, letter("b")?];
-    let letters = [0, 1].map(|index| Letter {
-        chunk,
-        index,
-        letter: &letters[index],
-    });
-    settled(scene.commit(chunk, &[1]).await?)?;
-    let answers = scene.queue.give_up(&scene.identity, &letters).await?;
-    let answers: Result<Vec<_>> = answers.into_iter().map(settled).collect();
-    assert_eq!(answers?, [vec![], vec![1]]);
-    assert_eq!(settled(scene.commit(chunk, &[0, 1, 2]).await?)?, [0, 1]);
+    let (a, b) = (letter("a")?, letter("b")?);
+    let letters = [(position(chunk, 0)?, &a), (position(chunk, 1)?, &b)];
+    assert_eq!(scene.commit(chunk, &[1]).await?, [0; 0]);
+    for expected in [vec![1], vec![0, 1]] {
+        let settlements = scene.queue.give_up(&scene.identity, &letters).await;
+        let settlements = settlements.into_iter().collect::<Result<_, _>>()?;
+        assert_eq!(before(&[0, 1], settlements)?, expected);
+    }
+    assert_eq!(scene.commit(chunk, &[0, 1, 2]).await?, [0, 1]);
     let account = scene.account().await?;
     assert_eq!((account.processed, account.dead_lettered), (2, 1));
     assert_eq!(scene.command::<usize>(&["XLEN", FAILED]).await?, 1);
@@ -130,19 +106,31 @@ async fn processed_and_given_up_are_disjoint_whoever_is_first() -> Result<()> {
 async fn what_is_recorded_elsewhere_is_counted_once() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit_and_hand_out(&["a", "b", "c"]).await?;
-    let parts = [
-        (part(chunk, &[0, 1]), Outcome::Processed),
-        (part(chunk, &[1, 2]), Outcome::Duplicate),
-    ];
-    for expected in [[vec![], vec![1]], [vec![0, 1], vec![1, 2]]] {
-        let answers = scene.queue.settle(&scene.identity, &parts).await?;
-        let answers: Result<Vec<_>> = answers.into_iter().map(settled).collect();
-        assert_eq!(answers?, expected);
+    for (outcome, indices, expected) in [
+        (Outcome::Processed, [0, 1], vec![]),
+        (Outcome::Duplicate, [1, 2], vec![1]),
+        (Outcome::Processed, [2, 1], vec![2, 1]),
+    ] {
+        let positions = [position(chunk, indices[0])?, position(chunk, indices[1])?];
+        let settlements = scene
+            .queue
+            .settle(&scene.identity, outcome, &positions)
+            .await;
+        let settlements = settlements.into_iter().collect::<Result<_, _>>()?;
+        assert_eq!(before(&indices, settlements)?, expected);
     }
     let account = scene.account().await?;
     assert_eq!((account.processed, account.duplicate), (2, 1));
     assert!(scene.processed().await?.is_empty());
     scene.expect_empty().await
+}
+
+async fn assert_unknown(scene: &Scene, chunk: ChunkId) {
+    let committed = scene.commit(chunk, &[0]).await;
+    assert!(
+        format!("{committed:?}").contains("unknown"),
+        "{committed:?}"
+    );
 }
 
 #[tokio::test]
@@ -151,14 +139,14 @@ async fn a_chunk_that_the_queue_never_had_or_has_lost_is_unknown_and_nothing_is_
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a"]).await?;
     let never: ChunkId = format!("{}-512", chunk.entry().millis() + 1).parse()?;
-    assert_eq!(scene.commit(never, &[0]).await?, Settlement::Unknown);
+    assert_unknown(&scene, never).await;
     // A failover has lost it.
     for key in [QUEUE, ID_LOG] {
         scene
             .command::<u64>(&["XDEL", key, &chunk.to_string()])
             .await?;
     }
-    assert_eq!(scene.commit(chunk, &[0]).await?, Settlement::Unknown);
+    assert_unknown(&scene, chunk).await;
     assert!(scene.processed().await?.is_empty());
     Ok(())
 }
@@ -167,7 +155,7 @@ async fn a_chunk_that_the_queue_never_had_or_has_lost_is_unknown_and_nothing_is_
 async fn what_is_older_than_the_id_log_remembers_and_not_in_the_queue_is_settled() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a"]).await?;
-    settled(scene.commit(chunk, &[0]).await?)?;
+    scene.commit(chunk, &[0]).await?;
     scene
         .command::<u64>(&["XDEL", ID_LOG, &chunk.to_string()])
         .await?;
@@ -175,7 +163,7 @@ async fn what_is_older_than_the_id_log_remembers_and_not_in_the_queue_is_settled
     scene
         .command::<()>(&["HSET", ACCOUNT, "trimmed", &later])
         .await?;
-    assert_eq!(settled(scene.commit(chunk, &[0]).await?)?, [0]);
+    assert_eq!(scene.commit(chunk, &[0]).await?, [0]);
     Ok(())
 }
 
@@ -190,7 +178,7 @@ async fn what_waits_for_longer_than_the_id_log_remembers_is_not_settled() -> Res
     scene
         .command::<()>(&["HSET", ACCOUNT, "trimmed", &later])
         .await?;
-    assert_eq!(settled(scene.commit(chunk, &[0]).await?)?, [0; 0]);
+    assert_eq!(scene.commit(chunk, &[0]).await?, [0; 0]);
     assert_eq!(scene.processed().await?.len(), 1);
     Ok(())
 }
@@ -217,18 +205,14 @@ async fn an_entry_that_cannot_be_added_marks_nothing_and_those_before_it_stay_se
     let chunk = scene.admit_and_hand_out(&["a", "b", "c"]).await?;
     let entries: Vec<_> = (0..3).map(|index| entry(chunk, index)).collect();
     let huge: Fields = (0..5000).map(|number| (number.to_string(), "")).collect();
-    let parts = [ProcessedEntry {
-        part: part(chunk, &[0, 1, 2]),
-        entries: vec![&entries[0], &huge, &entries[2]],
-    }];
-    let error = scene
-        .queue
-        .commit(&scene.identity, 0, &parts)
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("refused"), "{error}");
+    let fields = [&entries[0], &huge, &entries[2]];
+    let entries: Vec<_> = Position::all(chunk).zip(fields).collect();
+    for settlement in scene.queue.commit(&scene.identity, 0, &entries).await {
+        let error = settlement.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
     assert_eq!(scene.account().await?.processed, 1);
-    assert_eq!(settled(scene.commit(chunk, &[0, 1, 2]).await?)?, [0]);
+    assert_eq!(scene.commit(chunk, &[0, 1, 2]).await?, [0]);
     assert_eq!(scene.processed().await?.len(), 3);
     scene.expect_empty().await
 }
@@ -241,7 +225,7 @@ async fn while_the_stream_cannot_be_written_nothing_is_settled() -> Result<()> {
     assert!(scene.commit(chunk, &[0, 1, 2]).await.is_err());
     assert_eq!(scene.account().await?.in_flight, 3);
     scene.command::<()>(&["DEL", STREAM]).await?;
-    assert_eq!(settled(scene.commit(chunk, &[0, 1, 2]).await?)?, [0; 0]);
+    assert_eq!(scene.commit(chunk, &[0, 1, 2]).await?, [0; 0]);
     assert_eq!(scene.processed().await?.len(), 3);
     scene.expect_empty().await
 }
@@ -260,11 +244,11 @@ async fn ids_may_have_the_window_of_a_moment_and_settled_chunks_stay_settled() -
                 .await?,
         )?;
         read_to = chunk.entry();
-        settled(scene.commit(chunk, &[0]).await?)?;
+        scene.commit(chunk, &[0]).await?;
         chunks.push(chunk);
     }
     for chunk in chunks {
-        assert_eq!(settled(scene.commit(chunk, &[0]).await?)?, [0]);
+        assert_eq!(scene.commit(chunk, &[0]).await?, [0]);
     }
     assert_eq!(scene.processed().await?.len(), 300);
     Ok(())
