@@ -10,12 +10,14 @@
 //! | `feed` | adds the same messages to a stream, the load of `streams-worker` |
 //! | `bare` | adds an entry for each message it hears: the way without a service between |
 //! | `streams-worker` | a worker of a plain Redis stream |
+//! | `http-worker` | a worker of the group that takes single messages and says nothing of itself |
 //! | `ceiling` | as many messages delivered and entries added at once as Redis can carry |
 //! | `probe` | the time from publishing to the entry, at a steady pace |
 //! | `arrivals` | the same with messages that come at random |
 
 mod bare;
 mod ceiling;
+mod http_worker;
 mod load;
 mod message;
 mod pipeline;
@@ -54,6 +56,8 @@ enum Command {
         #[arg(long)]
         name: String,
     },
+    /// Take messages of the group one by one and add an entry for each, until killed.
+    HttpWorker(http_worker::Work),
     /// Deliver messages to a subscriber and add entries, both at once.
     Ceiling(Count),
     /// Publish at a steady pace and take the time until each message's entry can be read.
@@ -76,6 +80,7 @@ fn main() -> Result<()> {
         Command::Feed(Count { count }) => load::feed(port, count.get()),
         Command::Bare => bare::run(port),
         Command::StreamsWorker { name } => streams_worker::run(port, &name),
+        Command::HttpWorker(work) => http_worker::run(port, work),
         Command::Ceiling(Count { count }) => ceiling::run(port, count.get()),
         Command::Probe(pace) => probe::steady::run(port, pace),
         Command::Arrivals(arrivals) => probe::poisson::run(port, arrivals),

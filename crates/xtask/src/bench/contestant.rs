@@ -14,6 +14,8 @@ pub(super) enum Contestant {
     StreamPush,
     /// Through the durable queue, which the consumers read themselves.
     StreamPull,
+    /// Through the memory of the group, to workers that take one message a request and declare nothing.
+    MemoryByHand,
     /// Without a service: a subscriber adds an entry for each message it hears.
     Bare,
     /// A Redis stream in place of the channel, read by two workers written by hand.
@@ -45,9 +47,10 @@ impl Contestant {
     ];
 
     /// Those that choose a consumer, or leave it to the consumers.
-    pub(super) const BALANCED: [Self; 4] = [
+    pub(super) const BALANCED: [Self; 5] = [
         Self::MemoryBatch,
         Self::MemorySingle,
+        Self::MemoryByHand,
         Self::StreamPush,
         Self::StreamPull,
     ];
@@ -59,6 +62,7 @@ impl Contestant {
             Self::MemoryBatch => "memory, push, batches",
             Self::StreamPush => "stream, push",
             Self::StreamPull => "stream, pull",
+            Self::MemoryByHand => "memory, push, workers by hand",
             Self::Bare => "bare path",
             Self::StreamsWorker => "plain Streams workers",
             Self::Ceiling => "ceiling of Redis",
@@ -68,17 +72,15 @@ impl Contestant {
 
     /// How the services are told to go this way; `None` where it is not theirs.
     pub(super) fn services(self) -> Option<Services> {
-        let (queue, consumer_args): (_, &[&str]) = match self {
-            Self::MemorySingle => ("memory", &["--maxBatch", "1"]),
-            Self::MemoryBatch => ("memory", &[]),
-            Self::StreamPush => ("stream", &[]),
-            Self::StreamPull => ("stream", &["--intake", "pull"]),
+        let (queue, workers) = match self {
+            Self::MemorySingle => ("memory", Workers::Ours(&["--maxBatch", "1"])),
+            Self::MemoryBatch => ("memory", Workers::Ours(&[])),
+            Self::MemoryByHand => ("memory", Workers::ByHand),
+            Self::StreamPush => ("stream", Workers::Ours(&[])),
+            Self::StreamPull => ("stream", Workers::Ours(&["--intake", "pull"])),
             Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Xadd => return None,
         };
-        Some(Services {
-            queue,
-            consumer_args,
-        })
+        Some(Services { queue, workers })
     }
 }
 
@@ -87,5 +89,14 @@ impl Contestant {
 pub(super) struct Services {
     /// `--queue` of the group.
     pub(super) queue: &'static str,
-    pub(super) consumer_args: &'static [&'static str],
+    pub(super) workers: Workers,
+}
+
+/// Who does the work.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Workers {
+    /// `consumer-app`, with these arguments.
+    Ours(&'static [&'static str]),
+    /// `contestants http-worker`.
+    ByHand,
 }

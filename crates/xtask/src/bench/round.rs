@@ -120,6 +120,7 @@ pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -
         }
         Contestant::MemorySingle
         | Contestant::MemoryBatch
+        | Contestant::MemoryByHand
         | Contestant::StreamPush
         | Contestant::StreamPull
         | Contestant::Bare

@@ -9,7 +9,7 @@ use local_stack::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contestant::{Contestant, Services},
+    contestant::{Contestant, Services, Workers},
     helper::Helper,
 };
 
@@ -122,6 +122,7 @@ impl System {
             | Contestant::Xadd
             | Contestant::MemorySingle
             | Contestant::MemoryBatch
+            | Contestant::MemoryByHand
             | Contestant::StreamPush
             | Contestant::StreamPull => {}
         }
@@ -135,7 +136,11 @@ impl System {
 
     async fn start_services(options: SystemOptions<'_>, services: Services) -> Result<Self> {
         let group_args = [&["--queue", services.queue], options.group_args].concat();
-        let with_own = |args| [services.consumer_args, args].concat();
+        let own_args = match services.workers {
+            Workers::Ours(args) => args,
+            Workers::ByHand => return Self::start_by_hand(options, &group_args).await,
+        };
+        let with_own = |args| [own_args, args].concat();
         let other = options.other_consumer.map(with_own);
         let other: Vec<_> = other.iter().map(Vec::as_slice).collect();
         let stack = StackOptions {
@@ -171,6 +176,32 @@ impl System {
             groups,
             consumers,
             helpers: Vec::new(),
+        })
+    }
+
+    /// A group whose workers are not ours.
+    async fn start_by_hand(options: SystemOptions<'_>, group_args: &[&str]) -> Result<Self> {
+        let all = std::iter::repeat_n(options.consumer_args, options.consumers);
+        let all: Vec<_> = all.chain(options.other_consumer).collect();
+        let size = all.len().to_string();
+        let stack = StackOptions {
+            profile: Profile::Release,
+            consumers: 0,
+            redis_args: &REDIS_ARGS,
+            group_args: &[group_args, &["--maxConsumerGroupSize", &size]].concat(),
+            ..StackOptions::default()
+        };
+        let Stack { group, redis, .. } = Stack::start_with(options.server, stack).await?;
+        let mut helpers = Vec::new();
+        for args in all {
+            let own = ["http-worker", "--group-port", group.port_text()];
+            helpers.push(start_helper(&redis, &[&own, args].concat()).await?);
+        }
+        Ok(Self {
+            redis,
+            groups: vec![group],
+            consumers: Vec::new(),
+            helpers,
         })
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{ideal, quantiles::Quantiles};
 use crate::bench::{
-    contestant::Contestant,
+    contestant::{Contestant, Workers},
     system::{LARGE_ROUND, System, SystemOptions},
 };
 
@@ -88,11 +88,11 @@ impl Scene {
     ) -> Result<System> {
         let work = self.work_ms.to_string();
         let slow = self.slow_ms.map(|ms| ms.to_string());
-        let slow = slow.as_deref().map(consumer_args);
+        let slow = slow.as_deref().map(|ms| worker_args(contestant, ms));
         let options = SystemOptions {
             group_args: &[&LARGE_ROUND[..], &PATIENT].concat(),
-            consumer_args: &consumer_args(&work),
-            other_consumer: slow.as_ref().map(<[_; 4]>::as_slice),
+            consumer_args: &worker_args(contestant, &work),
+            other_consumer: slow.as_deref(),
             ..SystemOptions::of(server, contestant, self.consumers.into())
         };
         System::start(options).await
@@ -117,14 +117,15 @@ impl Scene {
     }
 }
 
-/// What a consumer is told that takes so many milliseconds for a message.
-fn consumer_args(work_ms: &str) -> [&str; 4] {
-    [
-        "--processingConcurrency",
-        "1",
-        "--processingDelayMs",
-        work_ms,
-    ]
+/// What a worker is told that takes so many milliseconds for a message.
+fn worker_args(contestant: Contestant, work_ms: &str) -> Vec<&str> {
+    match contestant.services().map(|services| services.workers) {
+        Some(Workers::ByHand) => vec!["--work-ms", work_ms],
+        Some(Workers::Ours(_)) | None => {
+            let one_by_one = ["--processingConcurrency", "1", "--processingDelayMs"];
+            [&one_by_one[..], &[work_ms]].concat()
+        }
+    }
 }
 
 impl fmt::Display for Scene {
