@@ -21,6 +21,15 @@ const CONSUMER_ID: &str = "127.0.0.1:5001";
 
 /// Tells how long it took until all messages were delivered and all entries added.
 pub(crate) fn run(port: u16, count: u32) -> Result<()> {
+    carry(port, count, count)
+}
+
+/// The same with messages alone.
+pub(crate) fn deliver(port: u16, count: u32) -> Result<()> {
+    carry(port, count, 0)
+}
+
+fn carry(port: u16, count: u32, number_of_entries: u32) -> Result<()> {
     let (mut publishes, mut deliveries, mut entries) = Default::default();
     let mut body = Vec::new();
     for place in 0..DEPTH {
@@ -39,7 +48,7 @@ pub(crate) fn run(port: u16, count: u32) -> Result<()> {
         let parts = [
             scope.spawn(|| messages.discard(delivered)),
             scope.spawn(|| publishes.send(port, count)),
-            scope.spawn(|| entries.send(port, count)),
+            scope.spawn(|| entries.send(port, number_of_entries)),
         ];
         for part in parts {
             part.join().or(Err(anyhow!("a thread panicked")))??;

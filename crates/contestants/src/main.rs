@@ -12,6 +12,7 @@
 //! | `streams-worker` | a worker of a plain Redis stream |
 //! | `http-worker` | a worker of the group that takes single messages and says nothing of itself |
 //! | `ceiling` | as many messages delivered and entries added at once as Redis can carry |
+//! | `deliver` | the messages of that alone |
 //! | `probe` | the time from publishing to the entry, at a steady pace |
 //! | `arrivals` | the same with messages that come at random |
 
@@ -60,6 +61,8 @@ enum Command {
     HttpWorker(http_worker::Work),
     /// Deliver messages to a subscriber and add entries, both at once.
     Ceiling(Count),
+    /// Deliver messages to a subscriber, and nothing else.
+    Deliver(Count),
     /// Publish at a steady pace and take the time until each message's entry can be read.
     Probe(probe::steady::Pace),
     /// The same with messages that come at random.
@@ -82,6 +85,7 @@ fn main() -> Result<()> {
         Command::StreamsWorker { name } => streams_worker::run(port, &name),
         Command::HttpWorker(work) => http_worker::run(port, work),
         Command::Ceiling(Count { count }) => ceiling::run(port, count.get()),
+        Command::Deliver(Count { count }) => ceiling::deliver(port, count.get()),
         Command::Probe(pace) => probe::steady::run(port, pace),
         Command::Arrivals(arrivals) => probe::poisson::run(port, arrivals),
     }

@@ -22,6 +22,8 @@ pub(super) enum Contestant {
     StreamsWorker,
     /// As many messages delivered and entries added at once as Redis can carry.
     Ceiling,
+    /// The messages of that alone: what all others that hear the channel have Redis do as well.
+    Publish,
     /// What `redis-benchmark` adds, and nothing else.
     Xadd,
 }
@@ -66,7 +68,22 @@ impl Contestant {
             Self::Bare => "bare path",
             Self::StreamsWorker => "plain Streams workers",
             Self::Ceiling => "ceiling of Redis",
+            Self::Publish => "PUBLISH and its delivery",
             Self::Xadd => "redis-benchmark, XADD",
+        }
+    }
+
+    /// Whether messages are published to the channel, and more is done with them.
+    pub(super) fn is_beyond_publish(self) -> bool {
+        match self {
+            Self::MemorySingle
+            | Self::MemoryBatch
+            | Self::MemoryByHand
+            | Self::StreamPush
+            | Self::StreamPull
+            | Self::Bare
+            | Self::Ceiling => true,
+            Self::StreamsWorker | Self::Publish | Self::Xadd => false,
         }
     }
 
@@ -78,7 +95,9 @@ impl Contestant {
             Self::MemoryByHand => ("memory", Workers::ByHand),
             Self::StreamPush => ("stream", Workers::Ours(&[])),
             Self::StreamPull => ("stream", Workers::Ours(&["--intake", "pull"])),
-            Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Xadd => return None,
+            Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Publish | Self::Xadd => {
+                return None;
+            }
         };
         Some(Services { queue, workers })
     }

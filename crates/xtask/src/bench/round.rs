@@ -115,7 +115,11 @@ pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -
             Ok(round(rate, None, usage))
         }
         Contestant::Ceiling => {
-            let (rate, usage) = ceiling(messages, options).await?;
+            let (rate, usage) = by_redis_alone("ceiling", messages, options).await?;
+            Ok(round(rate, None, usage))
+        }
+        Contestant::Publish => {
+            let (rate, usage) = by_redis_alone("deliver", messages, options).await?;
             Ok(round(rate, None, usage))
         }
         Contestant::MemorySingle
@@ -162,8 +166,12 @@ pub(super) async fn carry(messages: u32, options: SystemOptions<'_>) -> Result<C
     })
 }
 
-/// Deliveries and entries a second, as the contestant of that name tells it.
-async fn ceiling(messages: u32, options: SystemOptions<'_>) -> Result<(f64, Usage)> {
+/// Messages a second and what they cost, of a load with nothing between it and Redis.
+async fn by_redis_alone(
+    load: &str,
+    messages: u32,
+    options: SystemOptions<'_>,
+) -> Result<(f64, Usage)> {
     #[derive(Deserialize)]
     struct Told {
         seconds: f64,
@@ -171,10 +179,10 @@ async fn ceiling(messages: u32, options: SystemOptions<'_>) -> Result<(f64, Usag
     let system = System::start(options).await?;
     let watch = Watch::start(&system).await?;
     let count = messages.to_string();
-    let mut helper = Helper::start(&system.redis, &["ceiling", "--count", &count]).await?;
+    let mut helper = Helper::start(&system.redis, &[load, "--count", &count]).await?;
     let Told { seconds } = helper.told(LOAD_DEADLINE).await?;
     let cpu = helper.finish(LOAD_DEADLINE).await?;
-    let load = ProcessUsage::of_load("ceiling", cpu, messages);
+    let load = ProcessUsage::of_load(load, cpu, messages);
     let usage = watch.finish(load, messages).await?;
     system.stop().await?;
     Ok((f64::from(messages) / seconds, usage))

@@ -119,6 +119,7 @@ impl System {
             }
             // They need nothing, or are services.
             Contestant::Ceiling
+            | Contestant::Publish
             | Contestant::Xadd
             | Contestant::MemorySingle
             | Contestant::MemoryBatch

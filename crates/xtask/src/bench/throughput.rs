@@ -43,6 +43,8 @@ struct Cpu {
     services: Option<f64>,
     /// Of the one thread that all commands share.
     redis: f64,
+    /// That without what it takes to publish the message and deliver it to one subscriber, in the same round.
+    redis_beyond_publish: Option<f64>,
     /// With what sends the messages.
     all: Option<f64>,
 }
@@ -57,7 +59,7 @@ pub(super) async fn run(
     let mut done = Vec::new();
     for number in 1..=rounds {
         step(&format!("Throughput, round {number} of {rounds}"));
-        for contestant in Contestant::ALL {
+        for contestant in [Contestant::ALL.as_slice(), &[Contestant::Publish]].concat() {
             let options = SystemOptions {
                 group_args: &LARGE_ROUND,
                 ..SystemOptions::of(server, contestant, consumers)
@@ -84,13 +86,20 @@ impl Summary {
             .iter()
             .filter(|round| round.contestant == contestant)
             .collect();
+        let same_round = |round: &Round, other: Contestant| {
+            let is_same = |one: &&Round| one.number == round.number && one.contestant == other;
+            all.iter().find(is_same)
+        };
         let beside = |other: Contestant| {
             Spread::of(rounds.iter().filter_map(|round| {
-                let is_same = |one: &&Round| one.number == round.number && one.contestant == other;
-                let other = all.iter().find(is_same)?;
+                let other = same_round(round, other)?;
                 Some(round.messages_per_second / other.messages_per_second)
             }))
         };
+        let beyond_publish = Spread::of(rounds.iter().filter_map(|round| {
+            let publish = same_round(round, Contestant::Publish)?;
+            Some(round.redis_us_per_message - publish.redis_us_per_message)
+        }));
         let cpu = |parts: &[Part]| {
             let of_round = |round: &&Round| round.cpu_seconds_per_million(parts);
             let figures: Vec<_> = rounds.iter().filter_map(of_round).collect();
@@ -115,6 +124,9 @@ impl Summary {
             cpu_us_per_message: Cpu {
                 services: cpu(&services),
                 redis: Spread::of(redis_us).median,
+                redis_beyond_publish: contestant
+                    .is_beyond_publish()
+                    .then_some(beyond_publish.median),
                 all: cpu(&Part::ALL),
             },
             peak_group_bytes: peak(&[Part::Group]),
@@ -131,7 +143,7 @@ impl Throughput {
         format!(
             "  {} messages, {} consumers or workers, one machine for everything, from the first publish to\n  \
              the last entry; medians (least to most); memory is the most of all rounds; CPU of Redis is that\n  \
-             of its main thread, by INFO cpu\n\n{}\n{}",
+             of its main thread, by INFO cpu, in all and without PUBLISH and its delivery\n\n{}\n{}",
             count(self.messages.into()),
             self.consumers,
             table(&[vec![SPEED.map(str::to_owned).to_vec()], speed.collect()].concat()),
@@ -150,10 +162,11 @@ const SPEED: [&str; 7] = [
     "failed",
 ];
 
-const COST: [&str; 6] = [
+const COST: [&str; 7] = [
     "",
     "CPU us a message: services",
     "Redis",
+    "beyond PUBLISH",
     "all",
     "peak memory: group",
     "most of a service",
@@ -184,6 +197,7 @@ impl Summary {
             self.contestant.name().to_owned(),
             figure(cpu.services),
             figure(Some(cpu.redis)),
+            figure(cpu.redis_beyond_publish),
             figure(cpu.all),
             memory(self.peak_group_bytes),
             memory(self.peak_service_bytes),
