@@ -27,7 +27,13 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// Packages nobody ships.
-const DEVELOPMENT: [&str; 4] = ["contestants", "local-stack", "xtask", "functional-tests"];
+const DEVELOPMENT: [&str; 5] = [
+    "contestants",
+    "local-stack",
+    "xtask",
+    "functional-tests",
+    "queue-model",
+];
 
 /// The modules of shipped packages that speak HTTP by reqwest.
 const HTTP_CLIENTS: [&str; 2] = ["group_client.rs", "http_client.rs"];
@@ -59,7 +65,7 @@ struct Package {
 /// Every package of the workspace with what it ships with; what only its tests need is left out.
 fn packages() -> Result<Vec<Package>> {
     let mut manifests = Vec::new();
-    for place in ["", "crates"] {
+    for place in ["", "crates", "tests"] {
         for entry in fs::read_dir(workspace().join(place))? {
             let manifest = entry?.path().join("Cargo.toml");
             if manifest.is_file() {
