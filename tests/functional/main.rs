@@ -23,6 +23,7 @@ mod monitoring;
 mod register;
 mod registration;
 
+mod positions;
 mod process_message;
 mod process_message_errors;
 mod process_messages;

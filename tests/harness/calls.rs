@@ -116,6 +116,21 @@ pub async fn post_raw(
     send(request).await
 }
 
+/// `POST` of any body with a content type and a header.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn post_with(
+    service: &Service,
+    path: &str,
+    (content_type, body): (&str, &str),
+    (name, value): (&str, &str),
+) -> Result<Answer> {
+    let request = client().post(service.url(path)).body(body.to_owned());
+    let request = request.header(CONTENT_TYPE, content_type);
+    send(request.header(name, value)).await
+}
+
 /// Any other method.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod health;
 mod metrics;
+mod positions;
 mod process_message;
 mod process_messages;
 mod ready;

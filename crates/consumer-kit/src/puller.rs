@@ -250,7 +250,7 @@ impl<P: Processor> Work<P> {
             .map_err(Failure::Failed)?;
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            match self.sink.commit(&processed, Some(id)).await {
+            match self.sink.commit_queued(&processed, id).await {
                 Ok(added) => {
                     debug!(message.id = %processed.message.id(), ?added, "processed");
                     self.processing.meters().recorded(id.added_at());

@@ -3,13 +3,16 @@
 //! While batches are on their way to Redis the next gathers, so batches grow under load and are single
 //! messages when idle. Nothing waits for company.
 
+mod recorder;
+
 use std::{iter::repeat_with, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ProcessedMessage;
 use redis_bus::{
     Added, BusError,
-    commit::{Entry, MAX_FIELDS, ProcessedStream},
+    chunk_queue::QueueError,
+    commit::{Entry, MAX_FIELDS},
     queue::EntryId,
 };
 use service_kit::supervisor::Role;
@@ -19,6 +22,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::recorder::Record;
+pub(crate) use self::recorder::{Recorder, Stands};
 use crate::{
     meters::ConsumerMeters,
     places::{put_back, take_well},
@@ -49,17 +54,33 @@ pub enum CommitError {
     /// Redis could not be reached or refused. The entry may have been added.
     #[error("cannot add the entry to the stream")]
     Bus(#[from] BusError),
+    /// The durable queue knows nothing of the message's position: it was emptied, or has lost its end.
+    /// Nothing was added.
+    #[error("the durable queue knows nothing of this message's position; nothing was recorded")]
+    UnknownPosition,
+    /// The durable queue gave an answer of no use.
+    #[error("cannot settle the message in the durable queue")]
+    Queue(#[source] QueueError),
     /// The sink has ended.
     #[error("the sink has ended")]
     Ended,
 }
 
+/// What became of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// Whether it was added.
+    pub added: Added,
+    /// Whether the message's position in the durable queue is settled with it.
+    pub is_settled: bool,
+}
+
 /// What became of entries, in order.
-type Results = Vec<Result<Added, BusError>>;
+type Results = Vec<Result<Committed, CommitError>>;
 
 /// Entries that came together, and who waits for what becomes of them.
 struct HandOver {
-    entries: Vec<Entry>,
+    records: Vec<Record>,
     done: oneshot::Sender<Results>,
     room: OwnedSemaphorePermit,
 }
@@ -72,33 +93,55 @@ pub struct SinkHandle {
 }
 
 impl SinkHandle {
-    /// Returns once the message is in the stream, by this call or by an earlier one, and `queued`, where
-    /// it came from, is out of the durable queue.
+    /// Returns once the message is in the stream, by this call or by an earlier one, and settled where it
+    /// stands.
     ///
     /// # Errors
     /// Every variant of [`CommitError`].
-    pub async fn commit(
+    pub(crate) async fn commit(
         &self,
         processed: &ProcessedMessage,
-        queued: Option<&EntryId>,
-    ) -> Result<Added, CommitError> {
-        let entry = entry(processed, queued)?;
-        let results = self.hand_over(vec![entry]).await;
-        let result = results.and_then(|mut results| results.pop());
-        Ok(result.ok_or(CommitError::Ended)??)
+        stands: Option<Stands>,
+    ) -> Result<Committed, CommitError> {
+        let entry = entry(processed, None)?;
+        self.commit_one(Record { entry, stands }).await
     }
 
-    /// Returns once each message is in the stream, or why it is not, in order.
-    pub async fn commit_batch(
+    /// Returns once the message is in the stream, by this call or by an earlier one, and `queued`, where it
+    /// came from, is out of the durable queue.
+    ///
+    /// # Errors
+    /// Every variant of [`CommitError`].
+    pub async fn commit_queued(
         &self,
-        processed: &[ProcessedMessage],
-    ) -> Vec<Result<Added, CommitError>> {
-        let (entries, places) = take_well(processed.iter().map(|one| entry(one, None)));
-        if entries.is_empty() {
+        processed: &ProcessedMessage,
+        queued: &EntryId,
+    ) -> Result<Added, CommitError> {
+        let entry = entry(processed, Some(queued))?;
+        let stands = None;
+        Ok(self.commit_one(Record { entry, stands }).await?.added)
+    }
+
+    async fn commit_one(&self, record: Record) -> Result<Committed, CommitError> {
+        let results = self.hand_over(vec![record]).await;
+        let result = results.and_then(|mut results| results.pop());
+        result.ok_or(CommitError::Ended)?
+    }
+
+    /// Returns once each message is in the stream and settled where it stands, or why it is not, in order.
+    pub(crate) async fn commit_batch(
+        &self,
+        processed: &[(ProcessedMessage, Option<Stands>)],
+    ) -> Results {
+        let record = |(processed, stands): &(ProcessedMessage, Option<Stands>)| {
+            let (entry, stands) = (entry(processed, None)?, stands.clone());
+            Ok(Record { entry, stands })
+        };
+        let (records, places) = take_well(processed.iter().map(record));
+        if records.is_empty() {
             return put_back(places, []);
         }
-        let results = self.hand_over(entries).await.into_iter().flatten();
-        let results = results.map(|result| result.map_err(CommitError::Bus));
+        let results = self.hand_over(records).await.into_iter().flatten();
         put_back(
             places,
             results.chain(repeat_with(|| Err(CommitError::Ended))),
@@ -106,13 +149,13 @@ impl SinkHandle {
     }
 
     /// What became of each of the entries; `None` when the sink has ended.
-    async fn hand_over(&self, entries: Vec<Entry>) -> Option<Results> {
+    async fn hand_over(&self, records: Vec<Record>) -> Option<Results> {
         let (done, committed) = oneshot::channel();
-        let count = u32::try_from(entries.len()).unwrap_or(WAITING);
+        let count = u32::try_from(records.len()).unwrap_or(WAITING);
         let room = Arc::clone(&self.room);
         let room = room.acquire_many_owned(count.min(WAITING)).await.ok()?;
         let hand_over = HandOver {
-            entries,
+            records,
             done,
             room,
         };
@@ -138,21 +181,21 @@ fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry
 /// The role that writes to the stream.
 #[derive(Debug)]
 pub struct Sink {
-    stream: ProcessedStream,
+    recorder: Recorder,
     waiting: mpsc::Receiver<HandOver>,
     meters: ConsumerMeters,
 }
 
 impl Sink {
-    /// A sink for a stream, and the way to it.
+    /// A sink, and the way to it.
     #[must_use]
-    pub fn new(stream: ProcessedStream, meters: ConsumerMeters) -> (SinkHandle, Self) {
+    pub(crate) fn new(recorder: Recorder, meters: ConsumerMeters) -> (SinkHandle, Self) {
         // Each hand-over has room for one message at least, so there are never more of them.
         let most = usize::try_from(WAITING).unwrap_or(usize::MAX);
         let (sink, waiting) = mpsc::channel(most);
         let room = Arc::new(Semaphore::new(most));
         let role = Self {
-            stream,
+            recorder,
             waiting,
             meters,
         };
@@ -164,7 +207,7 @@ impl Role for Sink {
     /// After cancellation it commits what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
         let Self {
-            stream,
+            recorder,
             waiting,
             meters,
         } = self;
@@ -174,7 +217,7 @@ impl Role for Sink {
             let may_begin = under_way.len() < COMMITS && !is_empty;
             tokio::select! {
                 gathered = gather(waiting), if may_begin => match gathered {
-                    Some(gathered) => under_way.push(gathered.commit(stream, meters)),
+                    Some(gathered) => under_way.push(gathered.commit(recorder, meters)),
                     None => is_empty = true,
                 },
                 Some(()) = under_way.next() => {}
@@ -191,7 +234,7 @@ impl Role for Sink {
 /// Entries of one commit, and who waits for how many of them.
 #[derive(Default)]
 struct Gathered {
-    entries: Vec<Entry>,
+    records: Vec<Record>,
     waiting: Vec<(usize, oneshot::Sender<Results>)>,
 }
 
@@ -199,7 +242,7 @@ struct Gathered {
 async fn gather(waiting: &mut mpsc::Receiver<HandOver>) -> Option<Gathered> {
     let mut gathered = Gathered::default();
     gathered.add(waiting.recv().await?);
-    while gathered.entries.len() < FULL
+    while gathered.records.len() < FULL
         && let Ok(hand_over) = waiting.try_recv()
     {
         gathered.add(hand_over);
@@ -209,14 +252,14 @@ async fn gather(waiting: &mut mpsc::Receiver<HandOver>) -> Option<Gathered> {
 
 impl Gathered {
     fn add(&mut self, mut hand_over: HandOver) {
-        self.waiting.push((hand_over.entries.len(), hand_over.done));
-        self.entries.append(&mut hand_over.entries);
+        self.waiting.push((hand_over.records.len(), hand_over.done));
+        self.records.append(&mut hand_over.records);
         drop(hand_over.room);
     }
 
-    async fn commit(self, stream: &ProcessedStream, meters: &ConsumerMeters) {
+    async fn commit(self, recorder: &Recorder, meters: &ConsumerMeters) {
         let begun = Instant::now();
-        let results = stream.commit(&self.entries).await;
+        let results = recorder.record(self.records).await;
         note(meters, begun.elapsed(), &results);
         let mut results = results.into_iter();
         for (count, done) in self.waiting {
@@ -232,8 +275,8 @@ fn note(meters: &ConsumerMeters, took: Duration, results: &Results) {
     let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
     meters.commit_messages.observe(count.into());
     let (mut created, mut duplicate, mut failed) = (0, 0, 0);
-    for added in results {
-        match added {
+    for committed in results {
+        match committed.as_ref().map(|committed| committed.added) {
             Ok(Added::Created) => created += 1,
             Ok(Added::Duplicate) => duplicate += 1,
             Err(_) => failed += 1,

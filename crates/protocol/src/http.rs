@@ -58,6 +58,10 @@ pub struct MessageBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub result: Option<ProcessingResult>,
+    /// Whether the message's position in the durable queue is settled with it: the group need not do that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schema(default = false)]
+    pub settled: bool,
 }
 
 /// What is remarkable about a message that was processed successfully: `"result":"duplicate"`.
@@ -103,9 +107,23 @@ impl MessageBody {
     }
 
     fn new(message: String) -> Self {
-        let result = None;
-        Self { message, result }
+        Self {
+            message,
+            result: None,
+            settled: false,
+        }
     }
+
+    /// The same, of a message whose position in the durable queue is settled or not.
+    #[must_use]
+    pub fn settled(self, settled: bool) -> Self {
+        Self { settled, ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Answer of `POST /checkMembership`: `{"is_member":true}`.
@@ -146,6 +164,10 @@ pub enum BatchAnswer {
     AllProcessed {
         /// How many they were.
         processed: usize,
+        /// Whether the positions of all in the durable queue are settled with it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        #[schema(default = false)]
+        settled: bool,
     },
     /// What became of each.
     Each {
@@ -171,6 +193,10 @@ pub struct MessageResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retry_after: Option<u64>,
+    /// As in the answer to one message.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schema(default = false)]
+    pub settled: bool,
 }
 
 impl MessageResult {
@@ -180,6 +206,7 @@ impl MessageResult {
         result: None,
         error: None,
         retry_after: None,
+        settled: false,
     };
 }
 
@@ -196,10 +223,17 @@ mod tests {
 
     #[test]
     fn the_answer_to_a_batch_is_short_when_all_is_well() {
-        let answer = BatchAnswer::AllProcessed { processed: 512 };
-        let text = r#"{"processed":512}"#;
-        assert_eq!(serde_json::to_string(&answer).unwrap(), text);
-        assert_eq!(serde_json::from_str::<BatchAnswer>(text).unwrap(), answer);
+        let answer = |settled| BatchAnswer::AllProcessed {
+            processed: 512,
+            settled,
+        };
+        for (answer, text) in [
+            (answer(false), r#"{"processed":512}"#),
+            (answer(true), r#"{"processed":512,"settled":true}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+            assert_eq!(serde_json::from_str::<BatchAnswer>(text).unwrap(), answer);
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
-//! | [`position`] | [`Positions`]: where messages stand in the durable queue |
+//! | [`position`] | [`Position`]: where a message stands in the durable queue |
+//! | [`positions`] | [`Positions`]: the same of many messages, as it travels |
 //! | [`stream_id`] | [`StreamId`]: the id of an entry of a stream |
 //! | [`trace`] | [`TraceContext`]: the trace a message belongs to |
 //! | [`keys`] | the names of the channel, the list and the streams in Redis |
@@ -24,6 +25,7 @@ pub mod http;
 pub mod keys;
 pub mod message;
 pub mod position;
+pub mod positions;
 pub mod processed;
 pub mod schemas;
 pub mod stream_id;
@@ -33,7 +35,8 @@ pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
-pub use position::{ChunkId, Position, Positions, QueueIdentity};
+pub use position::{ChunkId, Position, QueueIdentity};
+pub use positions::Positions;
 pub use processed::{Additions, ProcessedMessage};
 pub use stream_id::StreamId;
 pub use trace::{TraceContext, TraceParent};

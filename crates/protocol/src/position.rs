@@ -1,22 +1,8 @@
-//! Where a message stands in the durable queue, and how that travels.
-//!
-//! The group sends the positions of a request's messages in the header [`QUEUE_POSITIONS`], in the order of
-//! the messages:
-//!
-//! ```text
-//! queue-positions: 9f3a5c7e01b2d4f6 1790000000000-1535/0-2,5 1790000000007-512/0
-//! ```
-//!
-//! That is the identity of the queue, and then, for each chunk, its id and the indices of the messages, as
-//! single ones or as the first and the last of several that follow each other. A consumer that records its
-//! results in the queue's Redis settles them by these positions; any other may ignore the header.
+//! Where a message stands in the durable queue.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::stream_id::{NotAStreamId, StreamId};
-
-/// The header of a request to a consumer that names the positions of its messages.
-pub const QUEUE_POSITIONS: &str = "queue-positions";
 
 /// The most messages of a chunk. Scripts know it, too: `chunks.lua` in redis-bus.
 pub const MAX_MESSAGES: usize = 512;
@@ -139,101 +125,6 @@ impl fmt::Display for QueueIdentity {
     }
 }
 
-/// Where the messages of one request stand, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Positions {
-    /// The queue they stand in.
-    pub queue: QueueIdentity,
-    /// One for each message.
-    pub positions: Vec<Position>,
-}
-
-/// A value of the header [`QUEUE_POSITIONS`] that is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BadPositions {
-    /// It does not begin with an identity.
-    #[error(transparent)]
-    Identity(#[from] NotAnIdentity),
-    /// What stands before a slash is no id of a chunk.
-    #[error("a chunk: {0}")]
-    Chunk(#[from] NotAStreamId),
-    /// What stands after a slash is no list of indices.
-    #[error(
-        "indices are numbers and ranges of them, such as 0-2,5, each below the size of the chunk"
-    )]
-    Indices,
-    /// There are more than a request may have.
-    #[error("there are more than {MAX_MESSAGES} positions")]
-    TooMany,
-}
-
-impl fmt::Display for Positions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.queue)?;
-        let follows = |one: &Position, next: &Position| {
-            one.chunk == next.chunk && one.index + 1 == next.index
-        };
-        let mut last = None;
-        for run in self.positions.chunk_by(follows) {
-            let (
-                Position {
-                    chunk,
-                    index: first,
-                },
-                end,
-            ) = (run[0], run[run.len() - 1].index);
-            if last == Some(chunk) {
-                write!(f, ",{first}")?;
-            } else {
-                write!(f, " {chunk}/{first}")?;
-            }
-            if end > first {
-                write!(f, "-{end}")?;
-            }
-            last = Some(chunk);
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Positions {
-    type Err = BadPositions;
-
-    fn from_str(text: &str) -> Result<Self, BadPositions> {
-        let mut words = text.split_ascii_whitespace();
-        let queue = words.next().unwrap_or_default().parse()?;
-        let mut positions = Vec::new();
-        for word in words {
-            let (chunk, indices) = word.split_once('/').ok_or(BadPositions::Indices)?;
-            let chunk: ChunkId = chunk.parse()?;
-            for range in indices.split(',') {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                let (first, last) = (index(first, chunk)?, index(last, chunk)?);
-                if first > last {
-                    return Err(BadPositions::Indices);
-                }
-                if positions.len() + (last - first) >= MAX_MESSAGES {
-                    return Err(BadPositions::TooMany);
-                }
-                positions.extend((first..=last).map(|index| Position { chunk, index }));
-            }
-        }
-        Ok(Self { queue, positions })
-    }
-}
-
-/// An index in a chunk.
-fn index(text: &str, chunk: ChunkId) -> Result<usize, BadPositions> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let index: usize = text.parse().map_err(|_refused| BadPositions::Indices)?;
-    if is_number && index < chunk.messages() {
-        Ok(index)
-    } else {
-        Err(BadPositions::Indices)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,77 +135,28 @@ mod tests {
             .unwrap()
     }
 
-    fn positions(places: &[(ChunkId, usize)]) -> Positions {
-        let position = |(chunk, index): &(ChunkId, usize)| Position {
-            chunk: *chunk,
-            index: *index,
-        };
-        Positions {
-            queue: QueueIdentity::from(0x9f3a_5c7e_01b2_d4f6),
-            positions: places.iter().map(position).collect(),
-        }
-    }
-
     #[test]
     fn an_id_tells_how_many_messages_its_chunk_has() {
         assert_eq!(chunk(7, 1).messages(), 1);
         assert_eq!(chunk(7, 512).messages(), 512);
+        assert_eq!(Position::all(chunk(7, 3)).count(), 3);
+        assert!(Position::new(chunk(7, 3), 2).is_some());
+        assert!(Position::new(chunk(7, 3), 3).is_none());
     }
 
     #[test]
-    fn positions_are_read_as_they_are_written_in_the_order_of_the_messages() {
-        let (large, one) = (chunk(1, 512), chunk(2, 1));
-        for (places, text) in [
-            (vec![], "9f3a5c7e01b2d4f6"),
-            (vec![(one, 0)], "9f3a5c7e01b2d4f6 2-1536/0"),
-            (
-                vec![
-                    (large, 0),
-                    (large, 1),
-                    (large, 2),
-                    (large, 5),
-                    (one, 0),
-                    (large, 4),
-                ],
-                "9f3a5c7e01b2d4f6 1-2047/0-2,5 2-1536/0 1-2047/4",
-            ),
-            (vec![(large, 7), (large, 6)], "9f3a5c7e01b2d4f6 1-2047/7,6"),
+    fn an_identity_is_16_hexadecimal_digits() {
+        let identity = QueueIdentity::from(0x12ab);
+        assert_eq!(identity.to_string(), "00000000000012ab");
+        assert_eq!("00000000000012ab".parse(), Ok(identity));
+        for text in [
+            "",
+            "12ab",
+            "00000000000012AB",
+            "00000000000012ag",
+            "00000000000012ab0",
         ] {
-            let positions = positions(&places);
-            assert_eq!(positions.to_string(), text);
-            assert_eq!(text.parse(), Ok(positions));
+            assert_eq!(text.parse::<QueueIdentity>(), Err(NotAnIdentity), "{text}");
         }
-        let all: Vec<_> = (0..512).map(|index| (large, index)).collect();
-        assert_eq!(positions(&all).to_string(), "9f3a5c7e01b2d4f6 1-2047/0-511");
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        let queue = "9f3a5c7e01b2d4f6";
-        for text in ["", "9f3a5c7e01b2d4f", "9F3A5C7E01B2D4F6", "x 1-0/0"] {
-            assert!(
-                matches!(text.parse::<Positions>(), Err(BadPositions::Identity(_))),
-                "{text}"
-            );
-        }
-        for places in ["1/0", "x-1/0", "/0"] {
-            let text = format!("{queue} {places}");
-            assert!(
-                matches!(text.parse::<Positions>(), Err(BadPositions::Chunk(_))),
-                "{text}"
-            );
-        }
-        for places in [
-            "1-2", "1-2/", "1-2/3", "1-2/2-1", "1-2/0,", "1-2/+0", "1-2/-1", "1-2/0-", "1-2/a",
-        ] {
-            let text = format!("{queue} {places}");
-            assert_eq!(
-                text.parse::<Positions>(),
-                Err(BadPositions::Indices),
-                "{text}"
-            );
-        }
-        let many = format!("{queue} 1-511/0-511 1-0/0");
-        assert_eq!(many.parse::<Positions>(), Err(BadPositions::TooMany));
     }
 }

@@ -7,6 +7,7 @@ use axum::Router;
 use protocol::ConsumerId;
 use redis_bus::{
     Connection, Endpoint,
+    chunk_queue::ChunkQueue,
     commit::ProcessedStream,
     dead_letters::FailedStream,
     probe::{Need, Probe},
@@ -29,7 +30,7 @@ use crate::{
     processing::Processing,
     puller::{Puller, Work},
     registrar::{Registrar, Registration},
-    sink::{Sink, SinkHandle},
+    sink::{Recorder, Sink, SinkHandle},
 };
 
 /// What went wrong when no router can be made.
@@ -66,12 +67,14 @@ impl<P: Processor> Parts<P> {
             GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
         let check_interval = group.registration_check_interval();
         let registrar = Registrar::new(client, self.id.clone(), check_interval);
+        let queue = ChunkQueue::new(connection.clone(), &settings.names.processed_stream);
         let needs = self
             .frame
             .needs(connection, stream.needs(), Some(registrar.registration()));
+        let recorder = Recorder::new(stream, queue, settings.retention.retention().max_len);
         let state = Arc::new(AppState {
             processing: self.processing,
-            sink: self.frame.commit_to(stream),
+            sink: self.frame.commit_to(recorder),
             admission: self.frame.admission.clone(),
             max_batch: settings.consumer.max_batch.get(),
         });
@@ -91,6 +94,7 @@ impl<P: Processor> Parts<P> {
         let window = settings.retention.retention().dedup_window;
         let (names, own) = (&settings.names, &settings.consumer);
         let queue = DurableQueue::new(connection.clone(), &names.processed_stream, window);
+        let queue_connection = connection.clone();
         let failed_key = names.failed_stream.clone();
         let failed = FailedStream::new(
             connection.clone(),
@@ -101,7 +105,10 @@ impl<P: Processor> Parts<P> {
         .from_queue(queue.clone());
         let written = [stream.needs(), queue.needs(), failed.needs()].concat();
         let needs = self.frame.needs(connection, written, None);
-        let sink = self.frame.commit_to(stream.from_queue(queue.clone()));
+        let stream = stream.from_queue(queue.clone());
+        let chunks = ChunkQueue::new(queue_connection, &names.processed_stream);
+        let recorder = Recorder::new(stream, chunks, settings.retention.retention().max_len);
+        let sink = self.frame.commit_to(recorder);
         let admission = self.frame.admission.clone();
         let router = http::pull_router(needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;
@@ -128,8 +135,8 @@ impl Frame {
     }
 
     /// Starts the sink.
-    fn commit_to(&self, stream: ProcessedStream) -> SinkHandle {
-        let (handle, sink) = Sink::new(stream, self.meters.clone());
+    fn commit_to(&self, recorder: Recorder) -> SinkHandle {
+        let (handle, sink) = Sink::new(recorder, self.meters.clone());
         self.supervisor.spawn("sink", self.committing.clone(), sink);
         handle
     }

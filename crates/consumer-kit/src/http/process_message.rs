@@ -22,8 +22,12 @@ use service_kit::{
 };
 use tracing::debug;
 
-use super::AppState;
-use crate::{ProcessError, Processor, sink::CommitError, spans};
+use super::{AppState, positions::stands};
+use crate::{
+    ProcessError, Processor,
+    sink::{CommitError, Stands},
+    spans,
+};
 
 const FAILED: &str = "Failed to process message!";
 
@@ -33,6 +37,9 @@ const STORE_AGAIN_SECONDS: u64 = 1;
 /// Process one message and commit it.
 ///
 /// 200 with `"result":"duplicate"` for a message that is recorded already: nothing is recorded again.
+///
+/// The header `queue-positions` may say where the message stands in the durable queue; docs/workers.md has
+/// its form.
 #[utoipa::path(
     post, path = PROCESS_MESSAGE, tag = "Messages", request_body = Message,
     responses(
@@ -41,6 +48,11 @@ const STORE_AGAIN_SECONDS: u64 = 1;
             example = json!({ "message": "Message with id order-7 was processed successfully." }),
         ),
         BadBody,
+        (
+            status = 409,
+            description = "The durable queue knows nothing of the position that the header names. Nothing is recorded.",
+            body = ErrorBody,
+        ),
         (
             status = 422, description = "It cannot be recorded: it has too many properties.",
             body = ErrorBody,
@@ -65,10 +77,11 @@ pub(super) async fn process_message<P: Processor>(
     let _under_way = state.admission.admit()?;
     let _timed = state.processing.meters().work_seconds.start_timer();
     let sender = spans::sender(request.headers());
+    let stands = stands(request.headers(), 1)?.pop().flatten();
     let body = read_json(request, MAX_MESSAGE_BYTES).await?;
     let message = parse(body)?;
     let span = state.processing.span(&message, sender);
-    let answer = process(&state, message).await;
+    let answer = process(&state, message, stands).await;
     if let Err(error) = &answer {
         spans::fail(span, error.text());
     }
@@ -78,17 +91,19 @@ pub(super) async fn process_message<P: Processor>(
 async fn process<P: Processor>(
     state: &AppState<P>,
     message: Message,
+    stands: Option<Stands>,
 ) -> Result<Json<MessageBody>, ApiError> {
     let id = message.id().clone();
     let processed = state.processing.run(message).await;
     let processed = processed.map_err(|error| not_processed(&error))?;
-    let added = state.sink.commit(&processed, None).await;
-    let added = added.map_err(|error| not_committed(&error))?;
-    debug!(message.id = %id, ?added, "processed");
-    Ok(Json(match added {
+    let committed = state.sink.commit(&processed, stands).await;
+    let committed = committed.map_err(|error| not_committed(&error))?;
+    debug!(message.id = %id, ?committed, "processed");
+    let body = match committed.added {
         Added::Created => MessageBody::processed(&id),
         Added::Duplicate => MessageBody::duplicate(&id),
-    }))
+    };
+    Ok(Json(body.settled(committed.is_settled)))
 }
 
 /// The message in a body, or in a line of one.
@@ -109,6 +124,9 @@ pub(super) fn not_committed(error: &CommitError) -> ApiError {
         }
         // The work is done and only Redis does not take it: soon it may.
         CommitError::Bus(_) => ApiError::internal(FAILED, error).retry_after(STORE_AGAIN_SECONDS),
-        CommitError::Encode(_) | CommitError::Ended => ApiError::internal(FAILED, error),
+        CommitError::UnknownPosition => ApiError::new(StatusCode::CONFLICT, error.to_string()),
+        CommitError::Encode(_) | CommitError::Queue(_) | CommitError::Ended => {
+            ApiError::internal(FAILED, error)
+        }
     }
 }

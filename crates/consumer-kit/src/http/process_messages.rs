@@ -24,11 +24,13 @@ use tracing::debug;
 
 use super::{
     AppState,
+    positions::stands,
     process_message::{not_committed, not_processed, parse},
 };
 use crate::{
     Processor,
     places::{put_back, take_well},
+    sink::Committed,
     spans,
 };
 
@@ -41,6 +43,9 @@ use crate::{
 ///
 /// A body is 1 MiB at most, and as many messages as `max_batch` in `GET /health` says. With
 /// `--maxBatch 1` this path does not exist.
+///
+/// The header `queue-positions` may say where the messages stand in the durable queue; docs/workers.md has
+/// its form.
 #[utoipa::path(
     post, path = PROCESS_MESSAGES, tag = "Messages",
     request_body(
@@ -81,8 +86,10 @@ pub(super) async fn process_messages<P: Processor>(
 ) -> Result<Json<BatchAnswer>, ApiError> {
     let _under_way = state.admission.admit()?;
     let _timed = state.processing.meters().work_seconds.start_timer();
+    let headers = request.headers().clone();
     let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
     let lines = lines(&body, state.max_batch)?;
+    let stands = stands(&headers, lines.len())?;
     let mut spans = Vec::new();
     let parsed = lines.into_iter().map(parse).inspect(|parsed| {
         if are_on() {
@@ -93,14 +100,16 @@ pub(super) async fn process_messages<P: Processor>(
     let (messages, places) = take_well(parsed);
     let processed = state.processing.run_batch(messages).await.into_iter();
     let processed = processed.map(|result| result.map_err(|error| not_processed(&error)));
-    let (processed, places) = take_well(put_back(places, processed));
-    let added = state.sink.commit_batch(&processed).await;
-    for (processed, added) in processed.iter().zip(&added) {
-        debug!(message.id = %processed.message.id(), ?added, "processed");
+    let processed = put_back(places, processed).into_iter().zip(stands);
+    let processed = processed.map(|(processed, stands)| Ok((processed?, stands)));
+    let (processed, places) = take_well(processed);
+    let committed = state.sink.commit_batch(&processed).await;
+    for ((processed, _), committed) in processed.iter().zip(&committed) {
+        debug!(message.id = %processed.message.id(), ?committed, "processed");
     }
-    let added = added.into_iter();
-    let added = added.map(|result| result.map_err(|error| not_committed(&error)));
-    let results = put_back(places, added);
+    let committed = committed.into_iter();
+    let committed = committed.map(|result| result.map_err(|error| not_committed(&error)));
+    let results = put_back(places, committed);
     for (span, result) in spans.into_iter().zip(&results) {
         if let Err(error) = result {
             spans::fail(span, error.text());
@@ -129,23 +138,33 @@ fn lines(body: &Bytes, max_batch: u32) -> Result<Vec<Bytes>, ApiError> {
     Ok(lines)
 }
 
-fn answer(results: Vec<Result<Added, ApiError>>) -> BatchAnswer {
-    let is_created = |result: &Result<Added, ApiError>| matches!(result, Ok(Added::Created));
-    if results.iter().all(is_created) {
-        return BatchAnswer::AllProcessed {
-            processed: results.len(),
-        };
+fn answer(results: Vec<Result<Committed, ApiError>>) -> BatchAnswer {
+    let are_all = |is_settled| {
+        let added = Added::Created;
+        let created = Committed { added, is_settled };
+        results
+            .iter()
+            .all(|result| matches!(result, Ok(committed) if *committed == created))
+    };
+    for settled in [false, true] {
+        if are_all(settled) {
+            let processed = results.len();
+            return BatchAnswer::AllProcessed { processed, settled };
+        }
     }
     BatchAnswer::Each {
         results: results.into_iter().map(message_result).collect(),
     }
 }
 
-fn message_result(result: Result<Added, ApiError>) -> MessageResult {
+fn message_result(result: Result<Committed, ApiError>) -> MessageResult {
     match result {
-        Ok(Added::Created) => MessageResult::PROCESSED,
-        Ok(Added::Duplicate) => MessageResult {
-            result: Some(ProcessingResult::Duplicate),
+        Ok(committed) => MessageResult {
+            result: match committed.added {
+                Added::Created => None,
+                Added::Duplicate => Some(ProcessingResult::Duplicate),
+            },
+            settled: committed.is_settled,
             ..MessageResult::PROCESSED
         },
         Err(error) => MessageResult {
@@ -153,6 +172,7 @@ fn message_result(result: Result<Added, ApiError>) -> MessageResult {
             result: None,
             error: Some(error.text().to_owned()),
             retry_after: error.retry_after_seconds(),
+            settled: false,
         },
     }
 }

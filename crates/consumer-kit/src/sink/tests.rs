@@ -5,12 +5,16 @@ use std::{
 
 use bytes::Bytes;
 use protocol::{Additions, Message};
-use redis_bus::{Connection, Endpoint, RedisSettings, commit::Retention};
+use redis_bus::{
+    Connection, Endpoint, RedisSettings,
+    chunk_queue::ChunkQueue,
+    commit::{ProcessedStream, Retention},
+};
 
 use super::*;
 
-/// A stream in a Redis that is not there.
-pub(crate) fn stream_without_redis() -> ProcessedStream {
+/// What records in a Redis that is not there.
+pub(crate) fn recorder_without_redis() -> Recorder {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = RedisSettings {
         host: "127.0.0.1".to_owned(),
@@ -23,22 +27,25 @@ pub(crate) fn stream_without_redis() -> ProcessedStream {
         dedup_window: Duration::ZERO,
         max_len: 0,
     };
-    ProcessedStream::new(connection, "stream".to_owned(), retention)
+    let queue = ChunkQueue::new(connection.clone(), "stream");
+    let stream = ProcessedStream::new(connection, "stream".to_owned(), retention);
+    Recorder::new(stream, queue, 0)
 }
 
-fn processed(added: usize) -> ProcessedMessage {
+fn processed(added: usize) -> (ProcessedMessage, Option<Stands>) {
     let additions = (0..added).map(|number| (number.to_string(), String::new()));
-    ProcessedMessage {
+    let processed = ProcessedMessage {
         message: Message::parse(Bytes::from_static(br#"{"message_id":"m"}"#)).unwrap(),
         additions: Additions::from_iter(additions),
         consumer_id: "127.0.0.1:5001".parse().unwrap(),
         processed_at: SystemTime::UNIX_EPOCH,
-    }
+    };
+    (processed, None)
 }
 
 #[tokio::test]
 async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
-    let (handle, mut sink) = Sink::new(stream_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
     let cancelled = CancellationToken::new();
     let work = async {
         let batch = [processed(1), processed(MAX_FIELDS), processed(2)];
@@ -71,14 +78,14 @@ async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
 
 #[tokio::test]
 async fn what_waits_is_finished_after_cancellation_and_then_nothing_is_taken() {
-    let (handle, mut sink) = Sink::new(stream_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
     let batch = vec![processed(0); FULL - 1];
     let cancelled = CancellationToken::new();
     let one = processed(0);
     let work = async {
         tokio::join!(
             handle.commit_batch(&batch),
-            handle.commit(&one, None),
+            handle.commit(&one.0, None),
             async { cancelled.cancel() },
         )
     };
@@ -97,7 +104,7 @@ async fn what_waits_is_finished_after_cancellation_and_then_nothing_is_taken() {
         [Err(CommitError::Ended), Err(CommitError::Ended)]
     ));
     assert!(matches!(
-        handle.commit(&one, None).await,
+        handle.commit(&one.0, None).await,
         Err(CommitError::Ended)
     ));
 }

@@ -1,6 +1,6 @@
 //! Messages in any order as parts of chunks, as scripts take them, and their answers in that order again.
 
-use protocol::{ChunkId, position::Position};
+use protocol::{ChunkId, Position};
 use redis::Cmd;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Settlement: an outcome is recorded in the same step that marks its position, so there is one for each.
 
-use protocol::{DeadLetter, Fields, QueueIdentity, position::Position};
+use protocol::{DeadLetter, Fields, Position, QueueIdentity};
 use redis::{Cmd, Value};
 
 use super::{ChunkQueue, QueueError, parts::Parts};

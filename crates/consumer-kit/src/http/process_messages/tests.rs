@@ -9,7 +9,7 @@ use crate::{
     http::Admission,
     meters::ConsumerMeters,
     processing::Processing,
-    sink::{Sink, tests::stream_without_redis},
+    sink::{Sink, tests::recorder_without_redis},
 };
 
 fn texts(body: &'static str, max_batch: u32) -> Result<Vec<Bytes>, ApiError> {
@@ -46,7 +46,7 @@ impl Processor for Touchy {
 
 /// The routes' state, without a Redis.
 fn without_redis(supervisor: &Supervisor) -> Arc<AppState<Touchy>> {
-    let (handle, sink) = Sink::new(stream_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
     supervisor.spawn("sink", CancellationToken::new(), sink);
     Arc::new(AppState {
         processing: Processing::new(
