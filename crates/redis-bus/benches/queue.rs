@@ -21,7 +21,7 @@ use redis_bus::{
 const MESSAGES: usize = 100_000;
 
 /// Messages of each chunk, and how many are committed at once.
-const WAYS: [(usize, usize); 5] = [(1, 1), (16, 64), (64, 256), (256, 256), (512, 512)];
+const WAYS: [(usize, usize); 5] = [(1, 1), (16, 64), (64, 256), (256, 256), (504, 504)];
 
 /// Measurements of each way.
 const ROUNDS: usize = 5;

@@ -32,7 +32,7 @@ use redis::{Cmd, FromRedisValue, Value};
 pub use self::{
     account::ChunkAccount,
     admission::{Admission, Admitted, LogEntry, LogPage, Offer},
-    chunk::{MAX_BYTES, fitting},
+    chunk::{MAX_BYTES, MOST_MESSAGES, fitting},
     indices::Indices,
     leases::{Lease, Leases},
     reader::{ChunkReader, ReadChunk},
