@@ -9,6 +9,7 @@
 //! | [`consumer_watch`] | the same list, told again whenever it changes |
 //! | [`commit`] | the stream `messages:processed` |
 //! | [`queue`] | the durable queue: a stream that messages wait in until they are settled |
+//! | [`id_window`] | which messages were admitted lately, in memory |
 //! | [`dead_letters`] | the stream `messages:failed`, and what to do with what is in it |
 //! | [`probe`] | whether Redis would take work just now |
 //! | [`publish`] | publishing, for tools |
@@ -29,6 +30,7 @@ pub mod dead_letters;
 pub mod endpoint;
 mod error;
 mod fingerprint;
+pub mod id_window;
 mod link;
 pub mod probe;
 pub mod publish;
@@ -46,3 +48,4 @@ pub use connection::Connection;
 pub use endpoint::{Endpoint, RedisSettings, RedisUrl};
 pub use error::BusError;
 pub use fingerprint::Fingerprint;
+pub use id_window::IdWindow;
