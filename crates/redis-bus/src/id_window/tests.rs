@@ -51,7 +51,7 @@ fn crowd() -> Vec<Fingerprint> {
     let of = |number: u16| {
         let [high, low] = number.to_be_bytes();
         let place = [0, 0xff, 0x40, low][usize::from(number % 4)];
-        let tag = low % 3;
+        let tag = (low % 3) << 4;
         let mut bytes = [0; 16];
         (bytes[1], bytes[2], bytes[3]) = (high % 2, place, place);
         (bytes[4], bytes[5], bytes[6]) = (place, place, 7);
