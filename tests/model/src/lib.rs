@@ -25,6 +25,13 @@
 //!   consumers come late.
 //! - A commit and a dead letter are both an outcome: settlement does not tell them apart.
 //! - The id log is not trimmed. Work without a position, and the account, are not in the model.
+//! - Any chunk that nobody at work has can be read. In Redis a new chunk is handed out only behind the last one
+//!   that was, and an append that hands its own out moves that mark. That it passes over none that waits is
+//!   one look inside that script (`append.lua`), with tests of its own in redis-bus.
+//! - A chunk that waits is not settled, except by a late call; a `StreamGroup` is not destroyed. Both leave
+//!   progress and bits as they are, and have tests of their own in redis-bus.
+//! - A new identity comes with an empty queue. When only the account is deleted the chunks stay: they are read
+//!   as before, and what was held under the old identity is offered, and found in the log, again.
 //! - Time is only an order of steps. Whether each order comes to an end is not checked.
 
 pub mod call;

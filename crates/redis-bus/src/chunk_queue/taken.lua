@@ -11,7 +11,8 @@ for i = 2, #args do
     local chunk = args[i]
     local pending = call('XPENDING', queue, group, chunk, chunk, 1)[1]
     local deliveries, done = pending and pending[4] or 1, call('HGET', progress, chunk) or ''
-    if deliveries == 1 then
+    -- One that is not pending was settled meanwhile: whether it had waited is not known any more.
+    if pending and deliveries == 1 then
         note('waiting', count_bits(done) - size_of(chunk))
     end
     answers[#answers + 1] = { deliveries, done }

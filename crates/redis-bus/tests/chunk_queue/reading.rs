@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use local_stack::redis;
+use protocol::ChunkId;
 use redis_bus::chunk_queue::{ChunkReader, ReadChunk};
 use tokio::task::JoinSet;
 
-use crate::scene::{QUEUE, READER, Scene, message};
+use crate::scene::{ACCOUNT, QUEUE, READER, Scene, admission, appended, message};
 
 /// Reads until there are so many chunks.
 async fn read(scene: &Scene, reader: &mut ChunkReader, chunks: usize) -> Result<Vec<ReadChunk>> {
@@ -142,4 +143,43 @@ async fn a_count_that_a_dead_reader_left_too_high_is_put_right() -> Result<()> {
     assert_eq!(scene.account().await?.waiting, 0);
     scene.admit_and_hand_out(&["b"]).await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn a_count_that_is_too_low_lets_no_chunk_be_passed_over() -> Result<()> {
+    let scene = Scene::start().await?;
+    let waiting = scene.admit(&["a"]).await?;
+    // As after a reader has taken note of a chunk twice.
+    let command = ["HINCRBY", ACCOUNT, "waiting", "-1"];
+    scene.command::<i64>(&command).await?;
+    let admission = admission(Some(READER));
+    let next = scene.offer_as(&admission, &["b"], waiting.entry()).await?;
+    let next = appended(next)?;
+    let mut reader = ChunkReader::new(scene.queue.clone());
+    assert_eq!(read_once(&scene, &mut reader).await?, [waiting]);
+    assert_eq!(read_once(&scene, &mut reader).await?, [next]);
+    // From here on it is right.
+    assert_eq!(scene.account().await?.waiting, 0);
+    scene.admit_and_hand_out(&["c"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_queue_without_an_account_hands_out_what_waited_before_it_was_made_anew() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    let waiting = scene.admit(&["a"]).await?;
+    scene.command::<u64>(&["DEL", ACCOUNT]).await?;
+    let (identity, last) = scene.queue.open().await?;
+    scene.identity = identity;
+    let admission = admission(Some(READER));
+    appended(scene.offer_as(&admission, &["b"], last).await?)?;
+    let mut reader = ChunkReader::new(scene.queue.clone());
+    assert_eq!(read_once(&scene, &mut reader).await?, [waiting]);
+    Ok(())
+}
+
+/// The chunks of one read; none if none came within its time.
+async fn read_once(scene: &Scene, reader: &mut ChunkReader) -> Result<Vec<ChunkId>> {
+    let read = reader.next(&scene.identity, 2).await?;
+    Ok(read.iter().map(|read| read.lease.chunk()).collect())
 }
