@@ -5,7 +5,7 @@ mod request;
 mod said;
 mod verdict;
 
-use std::{io, time::Duration};
+use std::{io, num::NonZeroU32, time::Duration};
 
 use hyper::{
     StatusCode,
@@ -13,8 +13,9 @@ use hyper::{
 };
 use protocol::{
     ConsumerId,
-    http::{ConsumerHealth, GROUP},
+    http::{GROUP, as_concurrency},
 };
+use serde_json::Value;
 use service_kit::{resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout_at};
 
@@ -36,10 +37,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Health {
     /// The consumer answers and takes messages.
-    Up {
-        /// How many it says it takes in one request, if it takes more than one.
-        max_batch: Option<u32>,
-    },
+    Up(Capacity),
     /// Nothing listens at its address.
     Gone,
     /// What answers is a group, this one or another.
@@ -49,6 +47,15 @@ pub(crate) enum Health {
     /// The check tells nothing of the consumer: it could not be asked, by a fault on this side, or this
     /// process itself was held up.
     Unknown(String),
+}
+
+/// What a consumer that is well says of how much it takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    /// How many messages in one request, if it takes more than one.
+    pub(crate) max_batch: Option<u32>,
+    /// How many messages it works on at once, if it knows.
+    pub(crate) concurrency: Option<NonZeroU32>,
 }
 
 /// Where a consumer takes messages.
@@ -182,20 +189,24 @@ fn of_check(answer: &Answer) -> Health {
         StatusCode::OK if answer.lost == Some(Lost::Head) => {
             Health::Down("the head of its answer cannot be read".to_owned())
         }
-        StatusCode::OK => Health::Up {
-            max_batch: max_batch(answer),
-        },
+        StatusCode::OK => Health::Up(capacity(answer)),
         status => Health::Down(format!("it answered {status}")),
     }
 }
 
-/// What a consumer that is well says of batches; whatever else it says is its own.
-fn max_batch(answer: &Answer) -> Option<u32> {
+/// What the answer says of how much the consumer takes. A value that is none is ignored, and so is whatever else it
+/// says.
+fn capacity(answer: &Answer) -> Capacity {
     if answer.lost.is_some() {
-        return None;
+        return Capacity::default();
     }
-    let said: ConsumerHealth = serde_json::from_slice(&answer.body).ok()?;
-    said.max_batch
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let max_batch = said.get("max_batch").and_then(Value::as_u64);
+    let concurrency = said.get("concurrency").and_then(Value::as_f64);
+    Capacity {
+        max_batch: max_batch.and_then(|number| u32::try_from(number).ok()),
+        concurrency: concurrency.and_then(as_concurrency),
+    }
 }
 
 /// The lane of an answer, if it can be used again.

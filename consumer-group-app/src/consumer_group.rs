@@ -1,67 +1,33 @@
 //! The consumers of the group, as the list in Redis says, and who may be picked of them.
 
 mod gone;
+mod member;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use protocol::ConsumerId;
 use service_kit::occasionally::Occasionally;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::Notify, time::Instant};
 use tracing::info;
 
 use self::gone::{Gone, Leaving};
+pub(crate) use self::member::Member;
 use crate::{
-    delivery::Delivery,
-    flow::Flow,
+    consumer_client::Capacity,
     outbox::{Opened, Outboxes},
-    record::{Outcomes, Record},
-    standing::{Fitness, Standing},
+    record::Outcomes,
+    standing::Fitness,
     status::{ConsumerState, ConsumerStatus},
 };
 
 /// How many lines about who joins and leaves are logged in how long; the rest is counted.
 const LINES: u32 = 100;
 const LINES_EVERY: Duration = Duration::from_secs(10);
-
-/// A consumer with the way to its outbox.
-#[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) id: ConsumerId,
-    pub(crate) outbox: mpsc::Sender<Delivery>,
-    flow: Arc<Flow>,
-    standing: Arc<Standing>,
-    record: Arc<Record>,
-    left: CancellationToken,
-    since: Instant,
-    /// Whether its health check was answered well since it joined. Until then it is given nothing.
-    has_answered: bool,
-    /// Whether it should be asked now.
-    is_to_be_asked: bool,
-}
-
-impl Member {
-    /// How many messages the consumer has been given, or will be as soon as it may.
-    pub(crate) fn outstanding(&self) -> usize {
-        self.flow.under_way() + self.waiting()
-    }
-
-    /// How many more it may be given.
-    pub(crate) fn room(&self) -> usize {
-        self.flow.room(self.waiting()).min(self.outbox.capacity())
-    }
-
-    fn waiting(&self) -> usize {
-        self.outbox.max_capacity() - self.outbox.capacity()
-    }
-}
 
 /// The set of registered consumers; clones share it.
 #[derive(Debug, Clone)]
@@ -72,6 +38,8 @@ struct Shared {
     outboxes: Outboxes,
     members: Mutex<Vec<Member>>,
     gone: Mutex<Gone>,
+    /// What those declared that registered here, members or about to be.
+    declared: Mutex<HashMap<ConsumerId, NonZeroU32>>,
     changed: Arc<Notify>,
     to_ask: Notify,
     lines: Occasionally,
@@ -84,6 +52,7 @@ impl ConsumerGroup {
             outboxes,
             members: Mutex::default(),
             gone: Mutex::default(),
+            declared: Mutex::default(),
             changed,
             to_ask: Notify::new(),
             lines: Occasionally::times(LINES, LINES_EVERY),
@@ -99,6 +68,11 @@ impl ConsumerGroup {
 
     fn gone(&self) -> MutexGuard<'_, Gone> {
         self.0.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn declared(&self) -> MutexGuard<'_, HashMap<ConsumerId, NonZeroU32>> {
+        let declared = self.0.declared.lock();
+        declared.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the members those of the list: who is new gets an outbox, whose id is gone loses it.
@@ -122,6 +96,9 @@ impl ConsumerGroup {
             });
         }
         let has_lost = members.len() != before;
+        if has_lost {
+            self.declared().retain(|id, _| listed.contains(id));
+        }
         let present: HashSet<_> = members.iter().map(|member| member.id.clone()).collect();
         let new = list.iter().filter(|id| !present.contains(id));
         let before = members.len();
@@ -215,13 +192,19 @@ impl ConsumerGroup {
         (outcomes, ejections)
     }
 
-    /// A member answered its health check well, and says how many messages it takes in one request.
-    pub(crate) fn answered(&self, id: &ConsumerId, max_batch: Option<u32>) {
+    /// A member answered its health check well, and says how much it takes.
+    pub(crate) fn answered(&self, id: &ConsumerId, capacity: Capacity) {
+        let Capacity {
+            max_batch,
+            concurrency,
+        } = capacity;
+        let concurrency = concurrency.or_else(|| self.declared().get(id).copied());
         let mut members = self.members();
         let Some(member) = members.iter_mut().find(|member| member.id == *id) else {
             return;
         };
         member.flow.set_max_batch(max_batch);
+        member.flow.set_concurrency(concurrency);
         if !member.has_answered {
             member.has_answered = true;
             if let Some(held_back) = self.0.lines.due() {
@@ -233,8 +216,13 @@ impl ConsumerGroup {
         }
     }
 
-    /// A consumer has registered. One that was a member already may be another program by now.
-    pub(crate) fn ask(&self, id: &ConsumerId) {
+    /// A consumer has registered, and may have said how many messages it works on at once; that counts once its
+    /// health check was answered. One that was a member already may be another program by now.
+    pub(crate) fn registered(&self, id: &ConsumerId, concurrency: Option<NonZeroU32>) {
+        match concurrency {
+            Some(concurrency) => self.declared().insert(id.clone(), concurrency),
+            None => self.declared().remove(id),
+        };
         if let Some(member) = self.members().iter_mut().find(|member| member.id == *id) {
             member.is_to_be_asked = true;
             self.0.to_ask.notify_one();

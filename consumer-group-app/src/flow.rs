@@ -1,6 +1,9 @@
 //! How much a consumer may be given: found out by its outbox, kept to by the dispatcher.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+};
 
 /// The flow of messages to one consumer, shared by those who pick it and those who deliver to it.
 #[derive(Debug)]
@@ -8,6 +11,8 @@ pub(crate) struct Flow {
     under_way: AtomicUsize,
     limit: AtomicUsize,
     max_batch: AtomicUsize,
+    /// What it declares; 0: nothing.
+    concurrency: AtomicU32,
 }
 
 impl Flow {
@@ -17,6 +22,7 @@ impl Flow {
             under_way: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
             max_batch: AtomicUsize::new(1),
+            concurrency: AtomicU32::new(0),
         }
     }
 
@@ -33,6 +39,17 @@ impl Flow {
     /// How many it takes in one request; 1: one by one.
     pub(crate) fn max_batch(&self) -> usize {
         self.max_batch.load(Ordering::Relaxed)
+    }
+
+    /// How many messages the consumer says it works on at once.
+    pub(crate) fn concurrency(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.concurrency.load(Ordering::Relaxed))
+    }
+
+    /// The consumer says how many messages it works on at once, or says nothing of it.
+    pub(crate) fn set_concurrency(&self, concurrency: Option<NonZeroU32>) {
+        let concurrency = concurrency.map_or(0, NonZeroU32::get);
+        self.concurrency.store(concurrency, Ordering::Relaxed);
     }
 
     /// How many more messages may be put beside the `waiting`: as many may wait as may be under way, so

@@ -216,8 +216,8 @@ impl HealthChecker {
             let is_early = joining_for.is_some_and(|time| time < MAY_LISTEN_LATER);
             let cause = match health {
                 // Whoever fails at its work stays left out for its time, however well it says it is.
-                Health::Up { max_batch } => {
-                    self.group.answered(&id, max_batch);
+                Health::Up(capacity) => {
+                    self.group.answered(&id, capacity);
                     continue;
                 }
                 Health::Unknown(_) => continue,
@@ -260,7 +260,7 @@ impl HealthChecker {
         match health {
             Health::Down(_) | Health::Unknown(_) => {}
             Health::Gone | Health::NoConsumer => self.missed.remove(&id),
-            Health::Up { .. } => match self.list.register(&id, self.rules.capacity).await {
+            Health::Up(_) => match self.list.register(&id, self.rules.capacity).await {
                 Ok(Registration::Full) => {}
                 Ok(Registration::Registered | Registration::AlreadyMember) => {
                     self.missed.remove(&id);

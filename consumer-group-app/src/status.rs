@@ -1,6 +1,9 @@
 //! What `GET /status` tells.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, SystemTime},
+};
 
 use protocol::ConsumerId;
 use redis_bus::{
@@ -66,6 +69,10 @@ pub(crate) struct ConsumerStatus {
     pub(crate) limit: usize,
     /// How many it takes in one request.
     pub(crate) max_batch: usize,
+    /// How many it says it works on at once; left out when it says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1, nullable = false)]
+    concurrency: Option<NonZeroU32>,
     /// When it joined, RFC 3339.
     since: String,
     /// How many messages it was given in attempts that came to what, since then.
@@ -113,6 +120,7 @@ impl ConsumerStatus {
             in_flight: flow.under_way(),
             limit: flow.limit(),
             max_batch: flow.max_batch(),
+            concurrency: flow.concurrency(),
             since: rfc3339(extract.since),
             outcomes: extract.outcomes,
             ejections: extract.ejections,

@@ -13,6 +13,7 @@ mod settings_redis;
 mod settings_refused;
 mod settings_values;
 
+mod concurrency;
 mod health_check;
 mod joining;
 mod membership_list;

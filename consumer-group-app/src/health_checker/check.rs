@@ -38,7 +38,7 @@ pub(super) async fn check(
     let mut health = client.health(&id).await;
     for _ in 1..MOST_CHECKS {
         match health {
-            Health::Up { .. } | Health::Gone | Health::NoConsumer => break,
+            Health::Up(_) | Health::Gone | Health::NoConsumer => break,
             Health::Down(_) => failed += 1,
             Health::Unknown(_) => {}
         }

@@ -12,10 +12,11 @@ use protocol::{
     ConsumerId,
     http::{
         CHECK_MEMBERSHIP, MAX_MEMBERSHIP_BODY_BYTES, Membership, MembershipRequest, MessageBody,
-        REGISTER, UNREGISTER,
+        REGISTER, RegistrationRequest, UNREGISTER,
     },
 };
 use redis_bus::consumer_list::Registration;
+use serde::de::DeserializeOwned;
 use service_kit::{
     api_docs::responses::{BadBody, Failure},
     api_error::ApiError,
@@ -37,7 +38,7 @@ struct GroupFull {
 /// as it may; those that do not answer are removed before that. It is given messages once its
 /// `GET /health` was answered with 200, which it is asked at once.
 #[utoipa::path(
-    post, path = REGISTER, tag = "Membership", request_body = MembershipRequest,
+    post, path = REGISTER, tag = "Membership", request_body = RegistrationRequest,
     responses(
         (
             status = 200, description = "It is a member.", body = MessageBody,
@@ -51,7 +52,10 @@ pub(super) async fn register(
     request: Request<Body>,
 ) -> Result<Json<MessageBody>, ApiError> {
     const FAILED: &str = "Failed to register consumer!";
-    let id = read_id(request).await?;
+    let RegistrationRequest {
+        consumer_id: id,
+        concurrency,
+    } = read(request).await?;
     if state.own_address.is(&id) {
         let why = format!("{id} is this group's own address, and no consumer");
         return Err(ApiError::bad_request(&why));
@@ -60,7 +64,7 @@ pub(super) async fn register(
     let registration = registration.await;
     match registration.map_err(|error| ApiError::internal(FAILED, &error))? {
         Registration::Registered | Registration::AlreadyMember => {
-            state.group.ask(&id);
+            state.group.registered(&id, concurrency);
             Ok(Json(MessageBody::registered(&id)))
         }
         Registration::Full => Err(ApiError::internal(
@@ -128,8 +132,11 @@ pub(super) async fn check_membership(
 }
 
 async fn read_id(request: Request<Body>) -> Result<ConsumerId, ApiError> {
+    let MembershipRequest { consumer_id } = read(request).await?;
+    Ok(consumer_id)
+}
+
+async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<T, ApiError> {
     let body = read_json(request, MAX_MEMBERSHIP_BODY_BYTES).await?;
-    let request: MembershipRequest =
-        serde_json::from_slice(&body).map_err(|error| ApiError::bad_request(&error.to_string()))?;
-    Ok(request.consumer_id)
+    serde_json::from_slice(&body).map_err(|error| ApiError::bad_request(&error.to_string()))
 }

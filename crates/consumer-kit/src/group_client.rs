@@ -4,9 +4,12 @@ use std::{net::Ipv6Addr, time::Duration};
 
 use protocol::{
     ConsumerId,
-    http::{CHECK_MEMBERSHIP, ErrorBody, MembershipRequest, REGISTER, UNREGISTER},
+    http::{
+        CHECK_MEMBERSHIP, ErrorBody, MembershipRequest, REGISTER, RegistrationRequest, UNREGISTER,
+    },
 };
 use reqwest::{Client, Response, StatusCode};
+use serde::Serialize;
 use service_kit::{http_client, resolver::Resolver};
 
 /// How long a call may take; the group itself waits for Redis.
@@ -66,8 +69,8 @@ impl GroupClient {
     ///
     /// # Errors
     /// Both variants of [`GroupError`].
-    pub async fn register(&self, id: &ConsumerId) -> Result<(), GroupError> {
-        let answer = self.post(REGISTER, id).await?;
+    pub async fn register(&self, registration: &RegistrationRequest) -> Result<(), GroupError> {
+        let answer = self.post(REGISTER, registration).await?;
         self.expect_success(answer).await
     }
 
@@ -76,7 +79,7 @@ impl GroupClient {
     /// # Errors
     /// Both variants of [`GroupError`].
     pub async fn unregister(&self, id: &ConsumerId) -> Result<(), GroupError> {
-        let answer = self.post(UNREGISTER, id).await?;
+        let answer = self.post(UNREGISTER, &membership(id)).await?;
         self.expect_success(answer).await
     }
 
@@ -85,7 +88,7 @@ impl GroupClient {
     /// # Errors
     /// Both variants of [`GroupError`].
     pub async fn is_member(&self, id: &ConsumerId) -> Result<bool, GroupError> {
-        let answer = self.post(CHECK_MEMBERSHIP, id).await?;
+        let answer = self.post(CHECK_MEMBERSHIP, &membership(id)).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(false);
         }
@@ -93,12 +96,9 @@ impl GroupClient {
         Ok(true)
     }
 
-    async fn post(&self, path: &str, id: &ConsumerId) -> Result<Response, GroupError> {
+    async fn post(&self, path: &str, body: &impl Serialize) -> Result<Response, GroupError> {
         let url = format!("http://{}{path}", self.at);
-        let body = MembershipRequest {
-            consumer_id: id.clone(),
-        };
-        let sent = self.http.post(url).json(&body).send().await;
+        let sent = self.http.post(url).json(body).send().await;
         sent.map_err(|source| GroupError::Unreachable {
             at: self.at.clone(),
             source,
@@ -116,6 +116,12 @@ impl GroupClient {
             status,
             error,
         })
+    }
+}
+
+fn membership(id: &ConsumerId) -> MembershipRequest {
+    MembershipRequest {
+        consumer_id: id.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ mod process_message;
 mod process_messages;
 mod ready;
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
     Router,
@@ -31,6 +31,8 @@ pub(crate) struct AppState<P> {
     pub(crate) admission: Admission,
     /// How many messages come in one request at most; 1: they come one by one.
     pub(crate) max_batch: u32,
+    /// How many messages are processed at once; `None` for no limit.
+    pub(crate) concurrency: Option<NonZeroU32>,
 }
 
 /// Lets work in, and is closed for the end of the process.
@@ -119,7 +121,7 @@ pub(crate) fn router<P: Processor>(
         router = router.route(PROCESS_MESSAGES, post(process_messages::process_messages));
         api.merge(BatchApi::openapi());
     }
-    let others = probes(needs, max_batch).merge(api_docs::router(api)?);
+    let others = probes(needs, max_batch, state.concurrency).merge(api_docs::router(api)?);
     Ok(router.with_state(state).merge(others))
 }
 
@@ -128,14 +130,15 @@ pub(crate) fn router<P: Processor>(
 /// # Errors
 /// As [`router`].
 pub(crate) fn pull_router(needs: Needs) -> Result<Router, serde_json::Error> {
-    Ok(probes(needs, None).merge(api_docs::router(Api::openapi())?))
+    Ok(probes(needs, None, None).merge(api_docs::router(Api::openapi())?))
 }
 
 /// The routes by which others see how the consumer is.
-fn probes(needs: Needs, max_batch: Option<u32>) -> Router {
+fn probes(needs: Needs, max_batch: Option<u32>, concurrency: Option<NonZeroU32>) -> Router {
     let health = Health {
         admission: needs.admission.clone(),
         max_batch,
+        concurrency,
     };
     let health = Router::new()
         .route(HEALTH, get(health::health))

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::ConsumerId;
+use protocol::http::RegistrationRequest;
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
 };
@@ -50,7 +50,7 @@ impl Registration {
 #[derive(Debug)]
 pub struct Registrar {
     group: GroupClient,
-    id: ConsumerId,
+    request: RegistrationRequest,
     check_interval: Duration,
     registration: Registration,
     failures: Occasionally,
@@ -59,11 +59,11 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar for a consumer that answers already.
     #[must_use]
-    pub fn new(group: GroupClient, id: ConsumerId, check_interval: Duration) -> Self {
+    pub fn new(group: GroupClient, request: RegistrationRequest, check_interval: Duration) -> Self {
         let failures = Occasionally::every(WARN_EVERY);
         Self {
             group,
-            id,
+            request,
             check_interval,
             registration: Registration::default(),
             failures,
@@ -80,20 +80,25 @@ impl Registrar {
     async fn step(&self) -> Result<(), GroupError> {
         let again = self.registration.is_done();
         if again {
-            if self.group.is_member(&self.id).await? {
+            if self.group.is_member(&self.request.consumer_id).await? {
                 return Ok(());
             }
             self.registration.set(false);
         }
-        self.group.register(&self.id).await?;
+        self.group.register(&self.request).await?;
         self.registration.set(true);
-        info!(consumer.id = %self.id, again, "registered");
+        info!(consumer.id = %self.request.consumer_id, again, "registered");
         Ok(())
     }
 
     async fn unregister(&self) {
-        match timeout(UNREGISTER_TIMEOUT, self.group.unregister(&self.id)).await {
-            Ok(Ok(())) => info!(consumer.id = %self.id, "unregistered"),
+        match timeout(
+            UNREGISTER_TIMEOUT,
+            self.group.unregister(&self.request.consumer_id),
+        )
+        .await
+        {
+            Ok(Ok(())) => info!(consumer.id = %self.request.consumer_id, "unregistered"),
             Ok(Err(cause)) => warn!(cause = chain(&cause), "cannot unregister"),
             Err(_) => warn!("cannot unregister: the group did not answer in time"),
         }

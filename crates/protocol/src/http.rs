@@ -1,8 +1,13 @@
 //! Paths and JSON bodies of both REST APIs.
 
+mod concurrency;
+
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::concurrency::{MAX_CONCURRENCY, as_concurrency};
 use crate::{ConsumerId, MessageId};
 
 /// `POST` on the group: become a member.
@@ -42,7 +47,23 @@ pub const MAX_BATCH_BODY_BYTES: usize = 1 << 20;
 /// The largest body of the group's membership calls, in bytes; an id is at most 260 of them.
 pub const MAX_MEMBERSHIP_BODY_BYTES: usize = 4096;
 
-/// Request of `/register`, `/unregister` and `/checkMembership`.
+/// Request of `/register`: `{"consumer_id":"127.0.0.1:5001","concurrency":8}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegistrationRequest {
+    /// Who is meant.
+    pub consumer_id: ConsumerId,
+    /// How many messages it can work on at once. Left out by one that cannot say: the group finds out. What its
+    /// `GET /health` says counts for more.
+    #[serde(
+        default,
+        deserialize_with = "concurrency::read",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000, nullable = false)]
+    pub concurrency: Option<NonZeroU32>,
+}
+
+/// Request of `/unregister` and `/checkMembership`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MembershipRequest {
     /// Who is meant.
@@ -154,6 +175,10 @@ pub struct ConsumerHealth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub max_batch: Option<u32>,
+    /// How many messages it can work on at once; left out by one that has no limit, or does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000, nullable = false)]
+    pub concurrency: Option<NonZeroU32>,
 }
 
 /// Answer of `POST /processMessages`: `{"processed":512}`, or a result for each line, in order.
@@ -233,6 +258,20 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_string(&answer).unwrap(), text);
             assert_eq!(serde_json::from_str::<BatchAnswer>(text).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn a_registration_says_how_much_at_once_or_nothing_of_it() {
+        let read = |text: &str| serde_json::from_str::<RegistrationRequest>(text);
+        let silent = read(r#"{"consumer_id":"a:1"}"#).unwrap();
+        assert_eq!(silent.concurrency, None);
+        let text = r#"{"consumer_id":"a:1","concurrency":8}"#;
+        assert_eq!(serde_json::to_string(&read(text).unwrap()).unwrap(), text);
+        for wrong in ["0", "-1", "1.5", "1000001", r#""8""#, "null", "[1]"] {
+            let text = format!(r#"{{"consumer_id":"a:1","concurrency":{wrong}}}"#);
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains("`concurrency` must be"), "{wrong}: {error}");
         }
     }
 

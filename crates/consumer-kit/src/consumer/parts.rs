@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use protocol::ConsumerId;
+use protocol::{
+    ConsumerId,
+    http::{RegistrationRequest, as_concurrency},
+};
 use redis_bus::{
     Connection, Endpoint,
     chunk_queue::ChunkQueue,
@@ -66,7 +69,17 @@ impl<P: Processor> Parts<P> {
         let client =
             GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
         let check_interval = group.registration_check_interval();
-        let registrar = Registrar::new(client, self.id.clone(), check_interval);
+        // With no limit there is nothing to declare; nor with a processor that takes whole batches, because the
+        // limit counts those.
+        let concurrency = match settings.consumer.processing_concurrency {
+            limit if !P::WHOLE_BATCHES => as_concurrency(limit.into()),
+            _ => None,
+        };
+        let registration = RegistrationRequest {
+            consumer_id: self.id.clone(),
+            concurrency,
+        };
+        let registrar = Registrar::new(client, registration, check_interval);
         let queue = ChunkQueue::new(connection.clone(), &settings.names.processed_stream);
         let needs = self
             .frame
@@ -77,6 +90,7 @@ impl<P: Processor> Parts<P> {
             sink: self.frame.commit_to(recorder),
             admission: self.frame.admission.clone(),
             max_batch: settings.consumer.max_batch.get(),
+            concurrency,
         });
         let router = http::router(state, needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;

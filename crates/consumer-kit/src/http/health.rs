@@ -1,5 +1,7 @@
 //! `GET /health`: 200 while working, 503 while draining.
 
+use std::num::NonZeroU32;
+
 use axum::{Json, extract::State};
 use protocol::http::{ConsumerHealth, HEALTH, MessageBody};
 use service_kit::api_error::{ApiError, ErrorBody};
@@ -12,6 +14,8 @@ pub(super) struct Health {
     pub(super) admission: Admission,
     /// As in [`ConsumerHealth`].
     pub(super) max_batch: Option<u32>,
+    /// As in [`ConsumerHealth`].
+    pub(super) concurrency: Option<NonZeroU32>,
 }
 
 /// Whether this consumer runs, and how many messages it takes at once.
@@ -20,7 +24,7 @@ pub(super) struct Health {
     responses(
         (
             status = 200, description = "It runs.", body = ConsumerHealth,
-            example = json!({ "message": "Application is running", "max_batch": 512 }),
+            example = json!({ "message": "Application is running", "max_batch": 512, "concurrency": 8 }),
         ),
         (
             status = 503, description = "It finishes its work and ends.", body = ErrorBody,
@@ -35,5 +39,6 @@ pub(super) async fn health(State(health): State<Health>) -> Result<Json<Consumer
     Ok(Json(ConsumerHealth {
         message: MessageBody::running().message,
         max_batch: health.max_batch,
+        concurrency: health.concurrency,
     }))
 }

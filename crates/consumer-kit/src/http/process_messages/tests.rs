@@ -58,6 +58,7 @@ fn without_redis(supervisor: &Supervisor) -> Arc<AppState<Touchy>> {
         sink: handle,
         admission: Admission::default(),
         max_batch: 512,
+        concurrency: None,
     })
 }
 
