@@ -190,23 +190,41 @@ impl ChunkQueue {
     }
 
     /// Runs a script on the keys of the queue and maybe a `further` one; `args` appends the arguments.
+    /// Should the connection end meanwhile, it is run once again.
     async fn run(
         &self,
         script: &Script,
         further: Option<&str>,
         args: impl Fn(&mut Cmd),
     ) -> Result<Value, QueueError> {
+        let call = self.call(further, args);
+        self.answered(self.0.connection.script(script, call).await?)
+    }
+
+    /// The same, but once only: for what would be done twice.
+    async fn run_once(
+        &self,
+        script: &Script,
+        args: impl Fn(&mut Cmd),
+    ) -> Result<Value, QueueError> {
+        let call = self.call(None, args);
+        self.answered(self.0.connection.script_once(script, call).await?)
+    }
+
+    fn call(&self, further: Option<&str>, args: impl Fn(&mut Cmd)) -> impl Fn(&mut Cmd) {
         let keys = &self.0.keys;
-        let call = |command: &mut Cmd| {
+        move |command: &mut Cmd| {
             command.arg(4 + further.iter().len());
             command.arg(&keys.queue).arg(&keys.id_log);
             command.arg(&keys.progress).arg(&keys.account);
             command.arg(further);
             args(command);
-        };
-        let answer = self.0.connection.script(script, call).await?;
+        }
+    }
+
+    fn answered(&self, answer: Value) -> Result<Value, QueueError> {
         if matches!(&answer, Value::SimpleString(word) if word == "another") {
-            let key = keys.queue.clone();
+            let key = self.0.keys.queue.clone();
             return Err(QueueError::Another { key });
         }
         Ok(answer)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::{ChunkId, QueueIdentity, StreamId};
 use rand::RngExt;
-use redis::{Value, cmd};
+use redis::{Cmd, Value, cmd};
 
 use super::{ChunkQueue, QueueError, chunk::framed};
 use crate::{BusError, Fingerprint};
@@ -20,7 +20,8 @@ const PAGE: usize = 64;
 /// How messages are admitted.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// For how long an id is remembered.
+    /// For how long an id is remembered, and what became of its chunk. A chunk that a failover lost is taken
+    /// for settled once it is older: so longer than anything is in work, also when no id need be remembered.
     pub window: Duration,
     /// The reader that is handed a chunk at once if nothing else waits.
     pub reader: Option<String>,
@@ -81,7 +82,8 @@ pub struct LogPage {
 impl ChunkQueue {
     /// Admits messages as one chunk, if the caller knows all that was admitted before.
     ///
-    /// After an error it can be repeated if the offer says what was read: what was admitted is then missed.
+    /// After an error it can be repeated if the offer has messages and says what was read: what was admitted is
+    /// then missed. Any other may have been carried out.
     ///
     /// # Errors
     /// [`QueueError`]; the messages may have been admitted only if Redis cannot be reached.
@@ -100,15 +102,21 @@ impl ChunkQueue {
             .iter()
             .flat_map(|fingerprint| *fingerprint.as_bytes())
             .collect();
-        let answer = self
-            .run(&self.0.scripts.append, None, |command| {
-                command.arg(identity.as_str()).arg(&read_to).arg(window);
-                command.arg(offer.duplicates).arg(random);
-                command.arg(offer.messages.len()).arg(&messages[..]);
-                command.arg(&fingerprints[..]);
-                command.arg(admission.reader.as_deref().unwrap_or_default());
-            })
-            .await?;
+        let args = |command: &mut Cmd| {
+            command.arg(identity.as_str()).arg(&read_to).arg(window);
+            command.arg(offer.duplicates).arg(random);
+            command.arg(offer.messages.len()).arg(&messages[..]);
+            command.arg(&fingerprints[..]);
+            command.arg(admission.reader.as_deref().unwrap_or_default());
+        };
+        let script = &self.0.scripts.append;
+        // Only what is compared with the log is refused when it comes for the second time.
+        let is_compared = offer.read_to.is_some() && !offer.messages.is_empty();
+        let answer = if is_compared {
+            self.run(script, None, args).await?
+        } else {
+            self.run_once(script, args).await?
+        };
         self.admitted(answer)
     }
 

@@ -3,6 +3,7 @@
 mod admission;
 mod concurrent;
 mod damage;
+mod lost_answers;
 mod reading;
 mod scene;
 mod settlement;

@@ -137,9 +137,13 @@ impl Scene {
 }
 
 pub(crate) fn queue_in(redis: &PrivateRedis) -> Result<ChunkQueue> {
+    queue_at(redis.port())
+}
+
+pub(crate) fn queue_at(port: u16) -> Result<ChunkQueue> {
     let settings = RedisSettings {
         host: "127.0.0.1".to_owned(),
-        port: redis.port(),
+        port,
         url: None,
     };
     let connection = Connection::new(Endpoint::new(&settings)?);
