@@ -32,7 +32,8 @@
 //!   progress and bits as they are, and have tests of their own in redis-bus.
 //! - A new identity comes with an empty queue. When only the account is deleted the chunks stay: they are read
 //!   as before, and what was held under the old identity is offered, and found in the log, again.
-//! - Time is only an order of steps. Whether each order comes to an end is not checked.
+//! - Time is only an order of steps. That each order comes to an end is checked with one fault only, as that
+//!   takes no use of symmetry.
 
 pub mod call;
 pub mod coverage;
