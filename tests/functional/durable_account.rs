@@ -2,14 +2,12 @@
 
 use anyhow::Result;
 use harness::{
-    Auditor, Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service,
-    services::{self, redis},
+    Auditor, Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service, calls,
+    services::{self, redis, wait_until_joined, wait_until_left},
     status::wait_for_status,
     wait_until,
 };
 use serde_json::json;
-
-use crate::process_message::lonely_consumer;
 
 /// How many messages are settled behind the one that is held up.
 const BEHIND: usize = 200;
@@ -17,12 +15,12 @@ const BEHIND: usize = 200;
 const QUEUE: &str = "{messages:processed}:queue";
 const ACCOUNT: &str = "{messages:processed}:account";
 
-/// A group, and its only consumer, which holds up the first message and processes all others.
+/// A group, a consumer that leaves it with the first message in hand, and one that processes all others.
 struct HeldUp {
     redis: PrivateRedis,
     group: Service,
-    _real: Service,
-    consumer: FakeConsumer,
+    holder: FakeConsumer,
+    _consumer: Service,
 }
 
 impl HeldUp {
@@ -31,15 +29,18 @@ impl HeldUp {
         let bus = Bus::of(&redis);
         let args = ["--queue", "stream", "--attemptTimeoutMs", "600000"];
         let group = services::group(&redis, &args).await?;
-        let real = lonely_consumer(redis.port(), &[]).await?;
-        let consumer = FakeConsumer::join(&group, Reply::Silence).await?;
+        let holder = FakeConsumer::join(&group, Reply::Silence).await?;
         bus.publish_id("held up").await?;
         wait_for_status(&group, &json!({ "in_flight": 1 })).await?;
         wait_until("the consumer to have it", PATIENCE, async || {
-            Ok(consumer.received()?.len() == 1)
+            Ok(holder.received()?.len() == 1)
         })
         .await?;
-        consumer.answer_messages(Reply::Relayed(real.url("/processMessage")));
+        // It is given no more, and finishes what it has.
+        calls::unregister(&group, &holder.id()).await?;
+        wait_until_left(&group, &holder.id()).await?;
+        let consumer = services::consumer(&redis, &group, &[]).await?;
+        wait_until_joined(&group, &services::id_of(&consumer)?).await?;
         let ids: Vec<_> = (0..BEHIND).map(|number| number.to_string()).collect();
         bus.publish_ids(&ids).await?;
         let settled = json!({ "processed": BEHIND, "in_flight": 1, "queued": 0 });
@@ -48,14 +49,14 @@ impl HeldUp {
         Ok(Self {
             redis,
             group,
-            _real: real,
-            consumer,
+            holder,
+            _consumer: consumer,
         })
     }
 
     /// Lets the first message go, waits until all are settled, and expects that nothing is left of them.
     async fn expect_in_the_end(&self, duplicate: usize) -> Result<()> {
-        self.consumer.hang_up();
+        self.holder.hang_up();
         let processed = BEHIND + 1;
         let expected = json!({
             "received": processed + duplicate, "processed": processed, "duplicate": duplicate,
