@@ -9,6 +9,7 @@
 //! | [`consumer_watch`] | the same list, told again whenever it changes |
 //! | [`commit`] | the stream `messages:processed` |
 //! | [`queue`] | the durable queue: a stream that messages wait in until they are settled |
+//! | [`chunk_queue`] | the queue that takes its place: a stream of chunks, settled by position |
 //! | [`id_window`] | which messages were admitted lately, in memory |
 //! | [`dead_letters`] | the stream `messages:failed`, and what to do with what is in it |
 //! | [`probe`] | whether Redis would take work just now |
