@@ -4,7 +4,7 @@ use protocol::{DeadLetter, Fields, Position, QueueIdentity};
 use redis::{Cmd, Value};
 
 use super::{ChunkQueue, QueueError, parts::Parts};
-use crate::{chunks::chunks, commit::MAX_FIELDS};
+use crate::chunks::chunks;
 
 /// What a field costs beside its text, in bytes: it is two arguments for Redis and for Lua.
 const FIELD_BYTES: usize = 64;
@@ -185,8 +185,7 @@ pub(super) enum PartAnswer {
 /// How many more arguments each entry has, as `commit.lua` takes it.
 fn own_counts<'a>(entries: impl Iterator<Item = &'a Fields>, shared: usize) -> Vec<u8> {
     let mut counts: Vec<_> = entries
-        // More are refused before they come here, and by the script.
-        .map(|fields| (2 * fields.len().min(2 * MAX_FIELDS)).saturating_sub(2 + shared))
+        .map(|fields| (2 * fields.len()).saturating_sub(2 + shared))
         .map(|count| u16::try_from(count).unwrap_or(u16::MAX))
         .collect();
     if let Some(first) = counts.first().copied()
