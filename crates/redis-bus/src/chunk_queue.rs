@@ -12,7 +12,7 @@
 //! | `append.lua` | admits messages as a chunk, if the caller knows all that was admitted before |
 //! | `taken.lua` | takes note of chunks that were read |
 //! | `commit.lua`, `settle.lua`, `give_up.lua` | record outcomes, each with what `settlement.lua` does |
-//! | `account.lua` | tells the account |
+//! | `account.lua`, `oldest.lua`, `readers.lua` | tell the account, how old the queue is, and who reads it |
 
 mod account;
 mod admission;
@@ -22,6 +22,7 @@ mod leases;
 mod parts;
 mod reader;
 mod settlement;
+mod status;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -37,6 +38,7 @@ pub use self::{
     leases::{Lease, Leases},
     reader::{ChunkReader, ReadChunk},
     settlement::{Outcome, Settlement, Settlements},
+    status::ReaderStatus,
 };
 use crate::{BusError, Connection, script::Script};
 
@@ -109,6 +111,8 @@ struct Scripts {
     settle: Script,
     give_up: Script,
     account: Script,
+    oldest: Script,
+    readers: Script,
     keep: Script,
     forget: Script,
 }
@@ -135,6 +139,8 @@ impl Scripts {
             ),
             give_up: script!("#!lua", "chunks.lua", "settlement.lua", "give_up.lua"),
             account: script!("#!lua flags=no-writes", "chunks.lua", "account.lua"),
+            oldest: script!("#!lua flags=no-writes", "chunks.lua", "oldest.lua"),
+            readers: script!("#!lua flags=no-writes", "chunks.lua", "readers.lua"),
             keep: script!("#!lua flags=allow-oom", "../queue/keep.lua"),
             forget: script!("#!lua flags=allow-oom", "../queue/forget.lua"),
         }

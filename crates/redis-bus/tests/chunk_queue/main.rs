@@ -7,3 +7,4 @@ mod lost_answers;
 mod reading;
 mod scene;
 mod settlement;
+mod status;

@@ -141,13 +141,16 @@ pub(crate) fn queue_in(redis: &PrivateRedis) -> Result<ChunkQueue> {
 }
 
 pub(crate) fn queue_at(port: u16) -> Result<ChunkQueue> {
+    Ok(ChunkQueue::new(connection_to(port)?, STREAM))
+}
+
+pub(crate) fn connection_to(port: u16) -> Result<Connection> {
     let settings = RedisSettings {
         host: "127.0.0.1".to_owned(),
         port,
         url: None,
     };
-    let connection = Connection::new(Endpoint::new(&settings)?);
-    Ok(ChunkQueue::new(connection, STREAM))
+    Ok(Connection::new(Endpoint::new(&settings)?))
 }
 
 pub(crate) fn admission(reader: Option<&str>) -> Admission {
