@@ -30,32 +30,16 @@ if count == 0 then
     return redis.status_reply('none')
 end
 
--- The time never runs ahead of the clock by more than that of the last id does: ages are read from it.
-local clock = call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local time, number = now, random
-local last_time, last_number = time_and_number(last)
-if last_time >= now then
-    time, number = last_time, math.floor(last_number / 512) + 1 + random % 1048576
-    if number >= 2 ^ 43 then
-        time, number = last_time + 1, random
-    end
-end
-local chunk = string.format('%.0f-%.0f', time, number * 512 + count - 1)
-
-call('XADD', queue, chunk, 'messages', args[7])
-local logged = pcall('XADD', id_log, chunk, 'ids', args[8])
-if type(logged) == 'table' then
-    call('XDEL', queue, chunk)
-    return logged
+local chunk, failure = append_chunk(last, count, random, args[7], args[8])
+if not chunk then
+    return failure
 end
 -- Not with each call: what is too old by a second does no harm.
+local now = milliseconds()
 if now - window - trimmed >= 1000 then
-    trimmed = now - window
-    call('XTRIM', id_log, 'MINID', '~', string.format('%.0f', trimmed))
-    call('HSET', account, 'last', chunk, 'trimmed', string.format('%.0f', trimmed))
-else
-    call('HSET', account, 'last', chunk)
+    trimmed = string.format('%.0f', now - window)
+    call('XTRIM', id_log, 'MINID', '~', trimmed)
+    call('HSET', account, 'trimmed', trimmed)
 end
 note('received', count + duplicates)
 note('duplicate', duplicates)

@@ -59,3 +59,40 @@ local function count_bits(bits)
     end
     return count
 end
+
+-- The time by the clock of Redis.
+local function milliseconds()
+    local clock = call('TIME')
+    return clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+
+-- The id of the chunk after `last`, for so many messages; `random` is below 2^43. The time never runs ahead
+-- of the clock by more than that of the last id does: ages are read from it.
+local function next_chunk(last, count, random)
+    local time, number = milliseconds(), random
+    local last_time, last_number = time_and_number(last)
+    if last_time >= time then
+        time, number = last_time, math.floor(last_number / 512) + 1 + random % 1048576
+        if number >= 2 ^ 43 then
+            time, number = last_time + 1, random
+        end
+    end
+    return string.format('%.0f-%.0f', time, number * 512 + count - 1)
+end
+
+-- Appends a chunk to the queue, and its fingerprints to the id log. Returns its id, or nil and the error;
+-- then nothing was done. Nothing is counted.
+local function append_chunk(last, count, random, messages, fingerprints)
+    local chunk = next_chunk(last, count, random)
+    local added = pcall('XADD', queue, chunk, 'messages', messages)
+    if type(added) == 'table' then
+        return nil, added
+    end
+    local logged = pcall('XADD', id_log, chunk, 'ids', fingerprints)
+    if type(logged) == 'table' then
+        call('XDEL', queue, chunk)
+        return nil, logged
+    end
+    call('HSET', account, 'last', chunk)
+    return chunk
+end
