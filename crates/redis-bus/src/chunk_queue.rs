@@ -21,6 +21,7 @@ mod indices;
 mod leases;
 mod parts;
 mod reader;
+mod readmission;
 mod settlement;
 mod status;
 

@@ -108,6 +108,33 @@ impl Leases {
         }
     }
 
+    /// Gives back a chunk, so that a reader may take over what is unsettled of it after `wait`, this one too. It
+    /// counts as handed out `deliveries` times so far, by which whoever did not try it can take itself out.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses; the chunk is taken over later then.
+    pub async fn give_back(
+        &self,
+        lease: Lease,
+        deliveries: u64,
+        wait: Duration,
+    ) -> Result<(), BusError> {
+        let chunk = lease.chunk();
+        // No longer ours, so that this reader may be handed it again.
+        drop(lease);
+        let idle = RECLAIM_IDLE.saturating_sub(wait);
+        self.claim(&[chunk], idle, Some(deliveries)).await
+    }
+
+    /// Has a chunk that is held count as handed out so many times: for when what made it come again is settled.
+    ///
+    /// # Errors
+    /// [`BusError`] when Redis cannot be reached or refuses; it counts as it did then.
+    pub async fn recount(&self, lease: &Lease, deliveries: u64) -> Result<(), BusError> {
+        self.claim(&[lease.chunk()], Duration::ZERO, Some(deliveries))
+            .await
+    }
+
     /// Gives back all that is still held, and deletes the reader.
     ///
     /// # Errors
@@ -123,11 +150,22 @@ impl Leases {
         if held.is_empty() {
             return Ok(());
         }
+        self.claim(&held, idle, None).await
+    }
+
+    /// Sets the idle time of chunks that are still this reader's, and how often they count as handed out.
+    async fn claim(
+        &self,
+        chunks: &[ChunkId],
+        idle: Duration,
+        deliveries: Option<u64>,
+    ) -> Result<(), BusError> {
+        let deliveries = deliveries.map_or_else(String::new, |count| count.to_string());
         let call = |command: &mut Cmd| {
             command.arg(1).arg(self.0.queue.key()).arg(STREAM_GROUP);
             command.arg(&self.0.reader).arg(millis(idle));
-            for chunk in &held {
-                command.arg(chunk.to_string()).arg("");
+            for chunk in chunks {
+                command.arg(chunk.to_string()).arg(&deliveries);
             }
         };
         let queue = &self.0.queue.0;

@@ -53,6 +53,7 @@ pub struct ChunkReader {
     count: usize,
     cursor: String,
     reclaim_at: Instant,
+    round_trip: Duration,
 }
 
 impl ChunkReader {
@@ -70,6 +71,7 @@ impl ChunkReader {
             count: 1,
             cursor: "0-0".to_owned(),
             reclaim_at: Instant::now(),
+            round_trip: Duration::ZERO,
         }
     }
 
@@ -83,6 +85,12 @@ impl ChunkReader {
     #[must_use]
     pub fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// How long Redis took to answer lately; zero while nothing was read.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip
     }
 
     /// The next chunks, when there is room for so many more messages; empty when none came within half a
@@ -100,12 +108,13 @@ impl ChunkReader {
         identity: &QueueIdentity,
         room: usize,
     ) -> Result<Vec<ReadChunk>, QueueError> {
-        let read = match self.reclaim().await {
-            Ok(entries) if entries.is_empty() => self.read().await,
-            reclaimed => reclaimed,
+        let count = self.count.min(room.max(1));
+        let read = match self.reclaim(count).await {
+            Ok(entries) if entries.is_empty() => self.read(count).await.map(|new| ("new", new)),
+            reclaimed => reclaimed.map(|entries| ("reclaimed", entries)),
         };
-        let entries = match read {
-            Ok(entries) => entries,
+        let (origin, entries) = match read {
+            Ok(read) => read,
             Err(cause) if matches!(cause.code(), Some("NOGROUP" | "UNBLOCKED")) => {
                 let key = self.queue.key().to_owned();
                 return Err(QueueError::Another { key });
@@ -117,7 +126,7 @@ impl ChunkReader {
                 return Err(cause.into());
             }
         };
-        let chunks = self.taken(identity, entries).await?;
+        let chunks = self.taken(identity, origin, entries).await?;
         self.adapt(&chunks, room);
         Ok(chunks)
     }
@@ -134,21 +143,24 @@ impl ChunkReader {
 
     /// Has the queue take note of what was handed out, and takes it in hand.
     async fn taken(
-        &self,
+        &mut self,
         identity: &QueueIdentity,
+        origin: &str,
         entries: Vec<Entry>,
     ) -> Result<Vec<ReadChunk>, QueueError> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
         let script = &self.queue.0.scripts.taken;
+        let asked = Instant::now();
         let answer = self.queue.run(script, None, |command| {
-            command.arg(identity.as_str());
+            command.arg(identity.as_str()).arg(origin);
             for (id, _) in &entries {
                 command.arg(id);
             }
         });
         let notes: Vec<(u64, Vec<u8>)> = self.queue.read(answer.await?)?;
+        self.round_trip = (7 * self.round_trip + asked.elapsed()) / 8;
         let mut chunks = Vec::with_capacity(entries.len());
         for ((id, fields), (deliveries, progress)) in entries.into_iter().zip(notes) {
             let chunk: ChunkId = self.queue.parse(&id)?;
@@ -167,7 +179,7 @@ impl ChunkReader {
     }
 
     /// Takes over what its reader has not kept alive, when it is time to look for that.
-    async fn reclaim(&mut self) -> Result<Vec<Entry>, BusError> {
+    async fn reclaim(&mut self, count: usize) -> Result<Vec<Entry>, BusError> {
         if Instant::now() < self.reclaim_at {
             return Ok(Vec::new());
         }
@@ -177,7 +189,7 @@ impl ChunkReader {
             .arg(STREAM_GROUP)
             .arg(&self.name);
         command.arg(millis(RECLAIM_IDLE)).arg(&self.cursor);
-        command.arg("COUNT").arg(self.count);
+        command.arg("COUNT").arg(count);
         let answer = self.queue.0.connection.query(&command).await;
         let (cursor, entries, _deleted): (String, Vec<Entry>, Vec<String>) = answer?;
         if cursor == "0-0" {
@@ -188,7 +200,7 @@ impl ChunkReader {
     }
 
     /// Reads what no reader was handed yet.
-    async fn read(&mut self) -> Result<Vec<Entry>, BusError> {
+    async fn read(&mut self, count: usize) -> Result<Vec<Entry>, BusError> {
         let endpoint = self.queue.0.connection.endpoint();
         let link = match &mut self.link {
             Some(link) if !link.has_ended() => link,
@@ -202,7 +214,7 @@ impl ChunkReader {
         command.arg("GROUP").arg(STREAM_GROUP).arg(&self.name);
         command
             .arg("COUNT")
-            .arg(self.count)
+            .arg(count)
             .arg("BLOCK")
             .arg(millis(BLOCK));
         command.arg("STREAMS").arg(self.queue.key()).arg(">");

@@ -3,8 +3,10 @@
 mod admission;
 mod concurrent;
 mod damage;
+mod giving_back;
 mod lost_answers;
 mod reading;
+mod readmission;
 mod scene;
 mod settlement;
 mod status;
