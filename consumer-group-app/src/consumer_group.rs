@@ -91,7 +91,7 @@ impl ConsumerGroup {
             }
             gone.leaving.push(Leaving {
                 id: left.id,
-                flow: Arc::downgrade(&left.flow),
+                window: Arc::downgrade(&left.window),
                 record: left.record,
             });
         }
@@ -115,14 +115,14 @@ impl ConsumerGroup {
         let left = self.0.outboxes.stop.child_token();
         let Opened {
             outbox,
-            flow,
+            window,
             standing,
             record,
         } = self.0.outboxes.open(id, left.clone());
         Member {
             id: id.clone(),
             outbox,
-            flow,
+            window,
             standing,
             record,
             left,
@@ -166,13 +166,13 @@ impl ConsumerGroup {
                 Fitness::Active | Fitness::Waiting => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
             };
-            ConsumerStatus::new(&member.id, state, &member.flow, &member.record)
+            ConsumerStatus::new(&member.id, state, &member.window, &member.record)
         };
         let gone = self.gone();
         let draining = gone.leaving.iter().filter_map(|leaving| {
-            let flow = leaving.flow.upgrade()?;
+            let window = leaving.window.upgrade()?;
             let (id, state) = (&leaving.id, ConsumerState::Draining);
-            Some(ConsumerStatus::new(id, state, &flow, &leaving.record))
+            Some(ConsumerStatus::new(id, state, &window, &leaving.record))
         });
         members.iter().map(member).chain(draining).collect()
     }
@@ -203,8 +203,8 @@ impl ConsumerGroup {
         let Some(member) = members.iter_mut().find(|member| member.id == *id) else {
             return;
         };
-        member.flow.set_max_batch(max_batch);
-        member.flow.set_concurrency(concurrency);
+        member.window.set_max_batch(max_batch);
+        member.window.set_declared(concurrency);
         if !member.has_answered {
             member.has_answered = true;
             if let Some(held_back) = self.0.lines.due() {

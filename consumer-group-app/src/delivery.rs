@@ -52,6 +52,8 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) message: Message,
+    /// Its place in the queue: the older, the less.
+    pub(crate) place: u64,
     /// When it was heard, or came into the durable queue.
     pub(crate) received: Instant,
     pub(crate) attempts: u32,
@@ -71,6 +73,7 @@ impl Held {
     pub(crate) fn new(message: Message, received: Instant) -> Self {
         Self {
             message,
+            place: 0,
             received,
             receipt: None,
             deliveries_before: 0,

@@ -1,4 +1,7 @@
 //! Decides which consumer gets which message, and what becomes of one that failed.
+//!
+//! A message is bound to a consumer when that can start on it, not before; until then it stays in the queue. So no
+//! message waits for a busy consumer while another is free.
 
 mod pending;
 mod round;
@@ -35,7 +38,8 @@ const BATCH: usize = 1024;
 /// How long to wait before looking again, behind every wake-up, while something waits.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The role between queue and outboxes. It never waits for an outbox: what finds no room stays with it.
+/// The role between queue and outboxes. It never waits for an outbox: what finds no room stays in the queue, or with
+/// it when it has been tried already.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     pub(crate) queue: MemoryQueue,
@@ -92,9 +96,9 @@ impl Dispatcher {
         let mut round = Round::new(self.group.candidates(), self.selection);
         if round.room() > 0 {
             self.pending.release_due(&self.budget);
+            let ready = std::mem::take(&mut self.pending.ready);
+            self.place_all(&mut round, ready.into_values());
         }
-        let ready = std::mem::take(&mut self.pending.ready);
-        self.place_all(&mut round, ready);
         let taken = self.queue.take(round.room().min(BATCH));
         if taken.is_empty() {
             let is_idle = self.queue.is_empty() && self.pending.ready.is_empty();
@@ -108,7 +112,7 @@ impl Dispatcher {
     fn place_all(&mut self, round: &mut Round, deliveries: impl IntoIterator<Item = Delivery>) {
         for delivery in deliveries {
             if let Placement::NoRoom(delivery) = round.place(delivery) {
-                self.pending.ready.push_back(delivery);
+                self.pending.make_ready(delivery);
             }
         }
     }
@@ -142,7 +146,7 @@ impl Dispatcher {
         if let Some(reason) = self.policy.gives_up(&delivery.held) {
             self.pending.give_up(delivery, reason);
         } else if may_go_elsewhere_at_once && self.has_untried(&delivery) {
-            self.pending.ready.push_back(delivery);
+            self.pending.make_ready(delivery);
         } else {
             let wait = RetryPolicy::wait(&delivery.held);
             self.pending.defer(delivery, wait);

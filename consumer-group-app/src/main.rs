@@ -7,14 +7,12 @@
 //! [`settler`] takes it out of there in the end. [`app`] puts the roles together.
 
 mod app;
-mod concurrency_limit;
 mod consumer_client;
 mod consumer_group;
 mod dead_letter_writer;
 mod delivery;
 mod dispatcher;
 mod enqueuer;
-mod flow;
 mod gaps;
 mod health_checker;
 mod history;
@@ -39,6 +37,7 @@ mod standing;
 mod status;
 mod sweeps;
 mod throughput;
+mod window;
 
 use std::process::ExitCode;
 

@@ -5,35 +5,33 @@ mod opening;
 mod settling;
 mod spans;
 
-use std::{collections::VecDeque, pin::pin, sync::Arc};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::ConsumerId;
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, supervisor::Role};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::opening::{Opened, Outboxes, Rules};
+pub(crate) use self::opening::{Opened, Outboxes};
 use self::{
     attempt::{Attempt, batch, parcel},
     spans::Spans,
 };
 use crate::{
-    concurrency_limit::ConcurrencyLimit,
     consumer_client::Target,
     delivery::{Delivery, Outcome},
-    flow::Flow,
     lane::Lane,
     record::Record,
     standing::{Fitness, Standing},
+    window::WindowControl,
 };
 
-/// How many batches are under way to a consumer at the most: while it works on one the next comes in.
-/// More would only make them smaller.
-const BATCHES_AT_ONCE: usize = 2;
+/// How often it is looked for answers that are missing.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A delivery that failed.
 #[derive(Debug)]
@@ -44,21 +42,17 @@ pub(crate) struct Returned {
     pub(crate) is_proven: bool,
 }
 
-/// The role that delivers to one consumer, a bounded number of messages at a time.
+/// The role that delivers to one consumer, no more at a time than its window allows.
 #[derive(Debug)]
 struct Outbox {
     consumer: ConsumerId,
     target: Target,
-    flow: Arc<Flow>,
+    window: WindowControl,
     standing: Arc<Standing>,
     record: Arc<Record>,
-    limit: ConcurrencyLimit,
     waiting: mpsc::Receiver<Delivery>,
     /// Taken from the waiting, to be given to the consumer first.
     next: VecDeque<Delivery>,
-    /// How much is under way.
-    requests: usize,
-    messages: usize,
     /// Whether the consumer was left out, or did not answer, since it last did well.
     was_away: bool,
     /// Connections that carry nothing now, the one used last at the end.
@@ -75,17 +69,18 @@ impl Role for Outbox {
         let mut stopped = pin!(stop.cancelled());
         let mut has_left = pin!(left.cancelled());
         let mut under_way = FuturesUnordered::new();
-        (self.requests, self.messages) = (0, 0);
+        // Of a run that panicked.
+        self.window.forget_flights();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while self.may_send()
-                && let Some(attempt) = self.attempt()
-            {
+            while let Some(attempt) = self.attempt() {
                 under_way.push(attempt);
             }
             if self.waiting.is_closed() && under_way.is_empty() {
                 return;
             }
-            let may_send = self.may_send();
+            let may_send = self.window.next_request() > 0;
             tokio::select! {
                 biased;
                 () = &mut stopped => return,
@@ -99,6 +94,7 @@ impl Role for Outbox {
                 Some(delivery) = self.waiting.recv(), if may_send => {
                     self.next.push_back(delivery);
                 }
+                _ = look.tick(), if self.window.is_under_way() => self.look(),
                 () = sleep(POOL_IDLE_TIMEOUT), if !self.idle.is_empty() && under_way.is_empty() => {
                     self.idle.clear();
                 }
@@ -108,23 +104,6 @@ impl Role for Outbox {
 }
 
 impl Outbox {
-    /// How many messages a request may carry, and how many requests may be under way.
-    fn bounds(&self) -> (usize, usize) {
-        let Rules {
-            max_in_flight,
-            max_batch,
-            ..
-        } = self.shared.rules;
-        match self.flow.max_batch().min(max_batch) {
-            1 => (1, max_in_flight),
-            most => (most, max_in_flight.min(BATCHES_AT_ONCE)),
-        }
-    }
-
-    fn may_send(&self) -> bool {
-        self.requests < self.bounds().1 && self.messages < self.limit.get()
-    }
-
     /// Starts an attempt with what waits now, as far as the consumer takes it. While it is closed, what waits
     /// goes elsewhere.
     fn attempt(&mut self) -> Option<impl Future<Output = Attempt> + Send + 'static> {
@@ -132,9 +111,7 @@ impl Outbox {
             self.drop_waiting();
             return None;
         }
-        let (max_batch, max_requests) = self.bounds();
-        self.limit.set_most(max_batch.saturating_mul(max_requests));
-        let most = max_batch.min(self.limit.get() - self.messages);
+        let most = self.window.next_request();
         while self.next.len() < most
             && let Ok(delivery) = self.waiting.try_recv()
         {
@@ -147,12 +124,7 @@ impl Outbox {
         }
         let mut parcel = parcel(&deliveries)?;
         let spans = Spans::begin(&deliveries, &self.consumer, &mut parcel);
-        let was_alone = self.requests == 0;
-        self.requests += 1;
-        self.note_under_way(self.messages + deliveries.len());
-        if self.waiting.len() <= self.limit.get() / 2 {
-            self.shared.room.notify_one();
-        }
+        let number = self.window.begin(deliveries.len(), begun);
         let (client, target, idle) = (
             self.shared.client.clone(),
             self.target.clone(),
@@ -162,12 +134,12 @@ impl Outbox {
             let (outcomes, lane) = client.deliver(target, idle, parcel).await;
             spans.end(&outcomes);
             Attempt {
+                number,
                 deliveries,
                 outcomes,
                 lane,
                 begun,
-                took: begun.elapsed(),
-                was_alone,
+                ended: Instant::now(),
             }
         })
     }
@@ -175,14 +147,34 @@ impl Outbox {
     /// What waits goes back to the queue. No more than waits now, because the dispatcher may bring as much
     /// again when nobody else is left.
     fn drop_waiting(&mut self) {
+        let mut dropped = self.next.len();
         self.next.clear();
         for _ in 0..self.waiting.len() {
-            drop(self.waiting.try_recv());
+            dropped += usize::from(self.waiting.try_recv().is_ok());
+        }
+        self.release(dropped);
+    }
+
+    /// So many messages are bound to the consumer no more, without having been given to it.
+    fn release(&self, messages: usize) {
+        if messages > 0 {
+            self.window.window().release(messages);
+            self.shared.room.notify_one();
         }
     }
 
-    fn note_under_way(&mut self, messages: usize) {
-        self.messages = messages;
-        self.flow.set_under_way(messages, self.limit.get());
+    /// Has what waits for a consumer that has stalled go to another.
+    fn look(&mut self) {
+        if self.window.look(Instant::now()) {
+            self.drop_waiting();
+        }
+        self.tell_of_room();
+    }
+
+    /// Wakes the dispatcher when there is room for what it has.
+    fn tell_of_room(&self) {
+        if self.window.window().has_much_room() {
+            self.shared.room.notify_one();
+        }
     }
 }

@@ -52,6 +52,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Held>,
+    /// How many have been given a place in it.
+    places: u64,
     /// What was received but not queued, and given back by whoever had it.
     unqueued: VecDeque<Kept>,
     held_messages: usize,
@@ -60,7 +62,9 @@ struct State {
 }
 
 impl State {
-    fn queue(&mut self, held: Held) {
+    fn queue(&mut self, mut held: Held) {
+        self.places += 1;
+        held.place = self.places;
         self.held_messages += 1;
         self.held_bytes += held.bytes();
         self.account.queued += 1;
@@ -217,12 +221,14 @@ impl MemoryQueue {
         self.state().waiting.is_empty()
     }
 
-    /// Puts a message back where it will be taken first.
+    /// Puts a message back to its place: before all that came after it.
     pub(crate) fn give_back(&self, held: Held) {
         let mut state = self.state();
         state.account.in_flight -= 1;
         state.account.queued += 1;
-        state.waiting.push_front(held);
+        let is_older = |other: &Held| other.place < held.place;
+        let at = state.waiting.partition_point(is_older);
+        state.waiting.insert(at, held);
         drop(state);
         self.0.arrived.notify_one();
     }

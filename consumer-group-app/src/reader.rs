@@ -21,8 +21,8 @@ use crate::{
     consumer_group::ConsumerGroup, dead_letter_writer::Letter, delivery::Held, queue::MemoryQueue,
 };
 
-/// How many messages this replica holds for each consumer that may be picked: enough for its outbox
-/// and for as many to follow at once. Without consumers nothing is read.
+/// How many messages this replica holds for each consumer that may be picked: enough for what it
+/// may hold and for as many to follow at once. Without consumers nothing is read.
 const HELD_PER_CONSUMER: usize = 256;
 
 /// How much room there should be before reading, so that many come at once.

@@ -16,10 +16,10 @@ use utoipa::ToSchema;
 
 use crate::{
     consumer_group::ConsumerGroup,
-    flow::Flow,
     gaps::Gaps,
     queue::MemoryQueue,
     record::{Outcomes, Record},
+    window::Window,
 };
 
 /// Where the status comes from.
@@ -65,7 +65,7 @@ pub(crate) struct ConsumerStatus {
     pub(crate) state: ConsumerState,
     /// How many messages it has been given and not answered yet.
     pub(crate) in_flight: usize,
-    /// How many that may be.
+    /// How many it may hold now: its window.
     pub(crate) limit: usize,
     /// How many it takes in one request.
     pub(crate) max_batch: usize,
@@ -111,16 +111,21 @@ impl ConsumerStatus {
         self.outcomes.delivered + self.outcomes.duplicate
     }
 
-    pub(crate) fn new(id: &ConsumerId, state: ConsumerState, flow: &Flow, record: &Record) -> Self {
+    pub(crate) fn new(
+        id: &ConsumerId,
+        state: ConsumerState,
+        window: &Window,
+        record: &Record,
+    ) -> Self {
         let extract = record.read();
         let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
         Self {
             consumer_id: id.clone(),
             state,
-            in_flight: flow.under_way(),
-            limit: flow.limit(),
-            max_batch: flow.max_batch(),
-            concurrency: flow.concurrency(),
+            in_flight: window.under_way(),
+            limit: window.size(),
+            max_batch: window.max_batch(),
+            concurrency: window.declared(),
             since: rfc3339(extract.since),
             outcomes: extract.outcomes,
             ejections: extract.ejections,

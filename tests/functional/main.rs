@@ -51,6 +51,7 @@ mod idle_connections;
 mod large_entries;
 mod large_messages;
 mod late_answers;
+mod late_binding;
 mod logs;
 mod network_consumer;
 mod network_redis;

@@ -29,7 +29,7 @@ use crate::{
     listener::Listener,
     meters::GroupMeters,
     mirror::Mirror,
-    outbox::{self, Outboxes},
+    outbox::Outboxes,
     queue::MemoryQueue,
     retry::RetryBudget,
     server_checker::ServerChecker,
@@ -37,6 +37,7 @@ use crate::{
     settler::Settling,
     sweeps::Sweeps,
     throughput::Throughput,
+    window::Most,
 };
 
 /// How many failed deliveries may wait for the dispatcher.
@@ -173,10 +174,9 @@ impl Ground {
             room: Arc::clone(&changed),
             supervisor: outboxes.clone(),
             stop: self.stages.delivering.clone(),
-            rules: outbox::Rules {
-                max_in_flight: consumers.max_in_flight_per_consumer.get().into(),
-                max_batch: usize::from(consumers.max_batch.get()),
-                attempt_timeout: delivery.attempt_timeout(),
+            most: Most {
+                requests: consumers.max_in_flight_per_consumer.get().into(),
+                batch: consumers.max_batch.get().into(),
             },
         };
         let group = ConsumerGroup::new(opener, Arc::clone(&changed));

@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use protocol::ConsumerId;
 
 use crate::{
-    flow::Flow,
     record::{Outcomes, Record},
+    window::Window,
 };
 
 /// Those that are members no more.
@@ -22,7 +22,7 @@ pub(super) struct Gone {
 impl Gone {
     /// Keeps those that are not done yet, and of the others what they did.
     pub(super) fn tidy(&mut self) {
-        let is_done = |leaving: &mut Leaving| leaving.flow.strong_count() == 0;
+        let is_done = |leaving: &mut Leaving| leaving.window.strong_count() == 0;
         for done in self.leaving.extract_if(.., is_done) {
             let (outcomes, ejections) = done.record.counts();
             self.outcomes.add(&outcomes);
@@ -31,10 +31,10 @@ impl Gone {
     }
 }
 
-/// A consumer that has left. Its flow is in use for as long as its outbox has work.
+/// A consumer that has left. Its window is in use for as long as its outbox has work.
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) id: ConsumerId,
-    pub(super) flow: Weak<Flow>,
+    pub(super) window: Weak<Window>,
     pub(super) record: Arc<Record>,
 }

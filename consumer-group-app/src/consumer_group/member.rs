@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use protocol::ConsumerId;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{delivery::Delivery, flow::Flow, record::Record, standing::Standing};
+use crate::{delivery::Delivery, record::Record, standing::Standing, window::Window};
 
 /// A consumer with the way to its outbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) id: ConsumerId,
-    pub(crate) outbox: mpsc::Sender<Delivery>,
-    pub(super) flow: Arc<Flow>,
+    pub(super) outbox: mpsc::Sender<Delivery>,
+    pub(super) window: Arc<Window>,
     pub(super) standing: Arc<Standing>,
     pub(super) record: Arc<Record>,
     pub(super) left: CancellationToken,
@@ -25,17 +28,23 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// How many messages the consumer has been given, or will be as soon as it may.
-    pub(crate) fn outstanding(&self) -> usize {
-        self.flow.under_way() + self.waiting()
+    /// How much it has to do, and how much more it may be given.
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
     }
 
-    /// How many more it may be given.
+    /// How many more messages it may be given.
     pub(crate) fn room(&self) -> usize {
-        self.flow.room(self.waiting()).min(self.outbox.capacity())
+        self.window.room().min(self.outbox.capacity())
     }
 
-    fn waiting(&self) -> usize {
-        self.outbox.max_capacity() - self.outbox.capacity()
+    /// Binds a message to it. Answers the message when it is gone, or has no room after all.
+    #[must_use]
+    pub(crate) fn give(&self, delivery: Delivery) -> Option<Delivery> {
+        self.window.bind();
+        let (TrySendError::Full(back) | TrySendError::Closed(back)) =
+            self.outbox.try_send(delivery).err()?;
+        self.window.release(1);
+        Some(back)
     }
 }

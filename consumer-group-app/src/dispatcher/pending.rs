@@ -20,8 +20,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// What the dispatcher holds itself.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// To be handed to a consumer as soon as one has room, oldest first.
-    pub(super) ready: VecDeque<Delivery>,
+    /// To be handed to a consumer as soon as one has room, by their place in the queue, oldest first.
+    pub(super) ready: BTreeMap<u64, Delivery>,
     /// To be tried again at a time; the number keeps apart what is due at once.
     later: BTreeMap<(Instant, u64), Delivery>,
     /// Given up, waiting for room on the way to the dead letters.
@@ -35,6 +35,11 @@ impl Pending {
         self.number += 1;
         self.later
             .insert((Instant::now() + wait, self.number), delivery);
+    }
+
+    /// To be tried as soon as a consumer has room, before what came after it.
+    pub(super) fn make_ready(&mut self, delivery: Delivery) {
+        self.ready.insert(delivery.held.place, delivery);
     }
 
     pub(super) fn give_up(&mut self, delivery: Delivery, reason: DeadLetterReason) {
@@ -57,13 +62,10 @@ impl Pending {
             .later
             .extract_if(.., |_, delivery| policy.is_overdue(&delivery.held));
         let mut overdue: Vec<_> = late.map(|(_, delivery)| delivery).collect();
-        for delivery in std::mem::take(&mut self.ready) {
-            if policy.is_overdue(&delivery.held) {
-                overdue.push(delivery);
-            } else {
-                self.ready.push_back(delivery);
-            }
-        }
+        let late = self
+            .ready
+            .extract_if(.., |_, delivery| policy.is_overdue(&delivery.held));
+        overdue.extend(late.map(|(_, delivery)| delivery));
         for delivery in overdue {
             self.give_up(delivery, DeadLetterReason::DeadlineExceeded);
         }
@@ -76,7 +78,8 @@ impl Pending {
             if first.key().0 > now || !budget.take() {
                 return;
             }
-            self.ready.push_back(first.remove());
+            let delivery = first.remove();
+            self.make_ready(delivery);
         }
     }
 }

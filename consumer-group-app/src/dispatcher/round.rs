@@ -1,13 +1,12 @@
 //! Which consumer gets a message.
 
 use rand::{rngs::ThreadRng, seq::IteratorRandom};
-use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{consumer_group::Member, delivery::Delivery, selection::Selection};
 
 /// What became of a wish to hand over a delivery.
 pub(super) enum Placement {
-    /// It waits in a consumer's outbox.
+    /// It is bound to a consumer.
     Placed,
     /// None of the consumers it may go to has room.
     NoRoom(Delivery),
@@ -18,9 +17,17 @@ pub(super) struct Round {
     selection: Selection,
     /// All that may be picked.
     members: Vec<Member>,
-    /// Those that have room.
-    roomy: Vec<Roomy>,
+    /// Those that start at once on what they are given. Only when there are none…
+    free: Vec<Roomy>,
+    /// …those that have room for what they start on soon.
+    ahead: Vec<Roomy>,
     random: ThreadRng,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Among {
+    Free,
+    Ahead,
 }
 
 /// A consumer that has room.
@@ -28,10 +35,11 @@ pub(super) struct Round {
 struct Roomy {
     /// Where it is in `members`.
     member: usize,
-    /// How many more messages it may be given.
+    /// How many more messages it may be given, and how many of those it starts on at once.
     room: usize,
-    /// How many it has been given.
-    outstanding: usize,
+    free: usize,
+    /// How many it holds.
+    held: usize,
 }
 
 impl Round {
@@ -39,63 +47,94 @@ impl Round {
         let roomy = members.iter().enumerate().map(|(place, member)| Roomy {
             member: place,
             room: member.room(),
-            outstanding: member.outstanding(),
+            free: member.window().free(),
+            held: member.window().held(),
         });
+        let (free, ahead) = roomy
+            .filter(|roomy| roomy.room > 0)
+            .partition(|roomy| roomy.free > 0);
         Self {
             selection,
-            roomy: roomy.filter(|roomy| roomy.room > 0).collect(),
+            free,
+            ahead,
             members,
             random: rand::rng(),
         }
     }
 
-    /// How many messages the outboxes would take.
+    /// How many messages the consumers may be given.
     pub(super) fn room(&self) -> usize {
-        self.roomy.iter().map(|roomy| roomy.room).sum()
+        let roomy = self.free.iter().chain(&self.ahead);
+        roomy.map(|roomy| roomy.room).sum()
     }
 
-    /// Hands a delivery to one of the consumers it has not been tried with yet; gives it back when none
+    /// Binds a delivery to one of the consumers it has not been tried with yet; gives it back when none
     /// of them has room. Once all have been tried, all may be tried again.
     pub(super) fn place(&mut self, mut delivery: Delivery) -> Placement {
         let tried = &mut delivery.held.tried;
         if !tried.is_empty() && self.members.iter().all(|member| tried.contains(&member.id)) {
             tried.clear();
         }
-        while let Some(at) = self.pick(&delivery) {
-            let roomy = &mut self.roomy[at];
-            match self.members[roomy.member].outbox.try_send(delivery) {
-                Ok(()) => {
-                    roomy.room -= 1;
-                    roomy.outstanding += 1;
-                    if roomy.room == 0 {
-                        self.roomy.swap_remove(at);
+        for among in [Among::Free, Among::Ahead] {
+            while let Some(at) = self.pick(among, &delivery) {
+                let roomy = self.roomy(among).swap_remove(at);
+                match self.members[roomy.member].give(delivery) {
+                    None => {
+                        self.put_back(roomy.with_one_more());
+                        return Placement::Placed;
                     }
-                    return Placement::Placed;
+                    Some(back) => delivery = back,
                 }
-                Err(TrySendError::Full(back) | TrySendError::Closed(back)) => delivery = back,
             }
-            self.roomy.swap_remove(at);
         }
         Placement::NoRoom(delivery)
     }
 
-    /// A place in `roomy`, by the rule of selection.
-    fn pick(&mut self, delivery: &Delivery) -> Option<usize> {
-        if !delivery.held.tried.is_empty() {
-            return self.pick_untried(delivery);
+    fn roomy(&mut self, among: Among) -> &mut Vec<Roomy> {
+        match among {
+            Among::Free => &mut self.free,
+            Among::Ahead => &mut self.ahead,
         }
-        let roomy = &self.roomy;
-        let outstanding = |at: usize| roomy[at].outstanding;
-        self.selection
-            .pick(roomy.len(), outstanding, &mut self.random)
     }
 
-    /// One of those the delivery has not been tried with, whatever the rule: it is there for few.
-    fn pick_untried(&mut self, delivery: &Delivery) -> Option<usize> {
+    fn put_back(&mut self, roomy: Roomy) {
+        if roomy.room == 0 {
+            return;
+        }
+        let among = if roomy.free > 0 {
+            Among::Free
+        } else {
+            Among::Ahead
+        };
+        self.roomy(among).push(roomy);
+    }
+
+    /// A place among those, by the rule of selection.
+    fn pick(&mut self, among: Among, delivery: &Delivery) -> Option<usize> {
+        let roomy = match among {
+            Among::Free => &self.free,
+            Among::Ahead => &self.ahead,
+        };
         let (members, tried) = (&self.members, &delivery.held.tried);
-        let places = self.roomy.iter().enumerate();
+        if tried.is_empty() {
+            let held = |at: usize| roomy[at].held;
+            return self.selection.pick(roomy.len(), held, &mut self.random);
+        }
+        // One of those it has not been tried with, whatever the rule: it is there for few.
+        let places = roomy.iter().enumerate();
         let untried = places.filter(|(_, roomy)| !tried.contains(&members[roomy.member].id));
         let (at, _) = untried.choose(&mut self.random)?;
         Some(at)
+    }
+}
+
+impl Roomy {
+    fn with_one_more(self) -> Self {
+        Self {
+            member: self.member,
+            room: self.room - 1,
+            free: self.free.saturating_sub(1),
+            held: self.held + 1,
+        }
     }
 }

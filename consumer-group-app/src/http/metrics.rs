@@ -219,7 +219,7 @@ fn tell_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
     );
     let limit = Metric {
         name: "consumer_group_consumer_concurrency_limit",
-        help: "How many messages a consumer may be given at once, as it is doing now.",
+        help: "How many messages a consumer may hold, as it is doing now.",
     };
     scrape.counts(limit, ["consumer_id"], of_each(|one| to_u64(one.limit)));
     let members = Metric {

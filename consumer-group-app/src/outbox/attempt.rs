@@ -10,20 +10,39 @@ use crate::{
     consumer_client::{Outcomes, Parcel},
     delivery::{Delivery, Outcome},
     lane::Lane,
+    window::End,
 };
 
 /// An attempt that has ended.
 pub(super) struct Attempt {
+    /// What the window knows it by.
+    pub(super) number: u64,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) outcomes: Outcomes,
     pub(super) lane: Option<Lane>,
     pub(super) begun: Instant,
-    pub(super) took: Duration,
-    /// Whether nothing else was under way when it began.
-    pub(super) was_alone: bool,
+    pub(super) ended: Instant,
 }
 
 impl Attempt {
+    /// How long it took.
+    pub(super) fn took(&self) -> Duration {
+        self.ended - self.begun
+    }
+
+    /// What it tells of how much the consumer takes.
+    pub(super) fn end(&self) -> End {
+        let is_busy = |outcome: &Outcome| matches!(outcome, Outcome::Busy(_));
+        match &self.outcomes {
+            Outcomes::All(Outcome::Busy(_)) => End::TooMuch,
+            Outcomes::Each(outcomes) if outcomes.iter().any(is_busy) => End::TooMuch,
+            Outcomes::All(Outcome::TimedOut) => End::Late,
+            Outcomes::NoBatches(_) => End::Otherwise,
+            Outcomes::All(_) | Outcomes::Each(_) if self.went_well() => End::Well,
+            Outcomes::All(_) | Outcomes::Each(_) => End::Otherwise,
+        }
+    }
+
     /// Whether the consumer was connected to.
     pub(super) fn reached_it(&self) -> bool {
         !matches!(

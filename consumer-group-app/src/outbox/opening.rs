@@ -1,6 +1,6 @@
 //! Opens an outbox for each consumer.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use protocol::ConsumerId;
 use service_kit::{metrics::Histogram, supervisor::Supervisor};
@@ -10,14 +10,13 @@ use tracing::warn;
 
 use super::{Outbox, Returned};
 use crate::{
-    concurrency_limit::{self, ConcurrencyLimit},
     consumer_client::{ConsumerClient, Target},
     delivery::{Delivery, Ending},
-    flow::Flow,
     record::Record,
     retry::RetryBudget,
     settler::Settling,
     standing::Standing,
+    window::{Most, Window, WindowControl},
 };
 
 /// How many messages wait in an outbox at the most, whatever its consumer takes.
@@ -36,7 +35,7 @@ pub(crate) struct Outboxes {
     pub(crate) room: Arc<Notify>,
     pub(crate) supervisor: Supervisor,
     pub(crate) stop: CancellationToken,
-    pub(crate) rules: Rules,
+    pub(crate) most: Most,
 }
 
 /// An outbox as others see it.
@@ -44,20 +43,9 @@ pub(crate) struct Outboxes {
 pub(crate) struct Opened {
     /// Where messages for the consumer go.
     pub(crate) outbox: mpsc::Sender<Delivery>,
-    pub(crate) flow: Arc<Flow>,
+    pub(crate) window: Arc<Window>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) record: Arc<Record>,
-}
-
-/// What the operator says about deliveries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
-    /// How many requests may be under way to one consumer.
-    pub(crate) max_in_flight: usize,
-    /// How many messages one request may carry, whatever the consumer says.
-    pub(crate) max_batch: usize,
-    /// How long a request may take.
-    pub(crate) attempt_timeout: Duration,
 }
 
 impl Outboxes {
@@ -73,12 +61,12 @@ impl Outboxes {
     /// Opens an outbox for a consumer; it ends, once empty, with `left`.
     pub(crate) fn open(&self, consumer: &ConsumerId, left: CancellationToken) -> Opened {
         let (sender, waiting) = mpsc::channel(WAITING);
-        let flow = Arc::new(Flow::new(concurrency_limit::START));
+        let window = Arc::new(Window::default());
         let standing = Arc::new(Standing::default());
         let record = Arc::new(Record::default());
         let opened = Opened {
             outbox: sender,
-            flow: Arc::clone(&flow),
+            window: Arc::clone(&window),
             standing: Arc::clone(&standing),
             record: Arc::clone(&record),
         };
@@ -90,22 +78,14 @@ impl Outboxes {
                 return opened;
             }
         };
-        let Rules {
-            max_in_flight,
-            attempt_timeout,
-            ..
-        } = self.rules;
         let outbox = Outbox {
             consumer: consumer.clone(),
             target,
-            flow,
+            window: WindowControl::new(window, self.most),
             standing,
             record,
-            limit: ConcurrencyLimit::new(max_in_flight, attempt_timeout),
             waiting,
             next: VecDeque::new(),
-            requests: 0,
-            messages: 0,
             was_away: false,
             idle: Vec::new(),
             shared: self.clone(),

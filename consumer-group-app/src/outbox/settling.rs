@@ -6,21 +6,18 @@ use tracing::{debug, info, warn};
 
 use super::{Attempt, Outbox, Returned};
 use crate::{
-    concurrency_limit::Answered,
     consumer_client::Outcomes,
     delivery::{Delivery, Ending, Outcome},
 };
 
 impl Outbox {
     pub(super) async fn settle(&mut self, attempt: Attempt) {
-        self.adapt(&attempt);
+        self.learn(&attempt);
         if attempt.reached_it() {
-            self.record.answered(attempt.took);
-            let seconds = attempt.took.as_secs_f64();
+            self.record.answered(attempt.took());
+            let seconds = attempt.took().as_secs_f64();
             self.shared.request_seconds.observe(seconds);
         }
-        self.requests -= 1;
-        self.note_under_way(self.messages - attempt.deliveries.len());
         let Attempt {
             deliveries,
             outcomes,
@@ -34,12 +31,13 @@ impl Outbox {
             Outcomes::NoBatches(status) => {
                 info!(consumer.id = %self.consumer, %status,
                     "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");
-                self.flow.set_max_batch(None);
+                self.window.window().set_max_batch(None);
                 for mut delivery in deliveries.into_iter().rev() {
                     // A success may have processed it.
                     if !status.is_success() {
                         delivery.held.undo_attempt();
                     }
+                    self.window.window().bind();
                     self.next.push_front(delivery);
                 }
             }
@@ -73,23 +71,17 @@ impl Outbox {
     }
 
     /// Learns from how an attempt went how much to give the consumer.
-    fn adapt(&mut self, attempt: &Attempt) {
+    fn learn(&mut self, attempt: &Attempt) {
+        self.window
+            .end(attempt.number, attempt.end(), attempt.ended);
         if !attempt.went_well() {
             self.was_away |= attempt.lane.is_none() && !attempt.is_own_fault();
-            return self.limit.failed();
-        }
-        if std::mem::take(&mut self.was_away) {
-            self.limit.start_anew();
+        } else if std::mem::take(&mut self.was_away) {
+            self.window.start_anew();
             // It may have come back as another program: it is asked what it takes.
             self.have_checked();
         }
-        let wanted = self.messages + self.next.len() + self.waiting.len();
-        self.limit.answered(Answered {
-            messages: attempt.deliveries.len(),
-            took: attempt.took,
-            was_alone: attempt.was_alone,
-            limit_was_in_use: wanted >= self.limit.get(),
-        });
+        self.tell_of_room();
     }
 
     /// Notes what became of one message; answers it when it has to be tried elsewhere.

@@ -23,6 +23,22 @@ fn adds_up(queue: &MemoryQueue) -> Account {
 }
 
 #[test]
+fn what_comes_back_keeps_its_place_before_younger_ones() {
+    let queue = MemoryQueue::new(Bounds {
+        messages: 10,
+        bytes: 1000,
+    });
+    for id in 0..6 {
+        assert!(queue.push(vec![message(id)]).is_empty());
+    }
+    let mut taken = queue.take(4);
+    for place in [1, 1, 0, 0] {
+        drop(taken.remove(place));
+    }
+    assert_eq!(ids(&queue.take(9)), ["0", "1", "2", "3", "4", "5"]);
+}
+
+#[test]
 fn a_delivery_that_is_dropped_goes_back_and_is_taken_first() {
     let queue = MemoryQueue::new(Bounds {
         messages: 10,

@@ -126,8 +126,8 @@ const CONSUMERS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 65_535),
         default: Some("64"),
-        help: "How many requests one consumer may be given at once; fewer while it is slow, and two at the \
-               most while they are batches",
+        help: "How many requests one consumer may be given at once at the most, whatever it declares; while \
+               they are batches, two, or as many as the messages it declares to work on at once",
         heading: "Consumers",
     },
     Setting {

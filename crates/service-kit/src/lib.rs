@@ -13,6 +13,7 @@
 //! | [`shutdown`] | the signals that end a service in order; the second one ends it at once |
 //! | [`backoff`] | exponential back-off with full jitter |
 //! | [`batches`] | taking what waits in a channel, many at a time |
+//! | [`delivery_rate`] | how much work gets done in a time, from what went out and came back |
 //! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`request_id`] | the id of a request, in its answer and in its log lines |
@@ -28,6 +29,7 @@ pub mod api_docs;
 pub mod api_error;
 pub mod backoff;
 pub mod batches;
+pub mod delivery_rate;
 mod descriptors;
 pub mod documents;
 pub mod escape;
