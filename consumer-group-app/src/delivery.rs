@@ -63,6 +63,9 @@ pub(crate) struct Held {
     /// The consumers tried since the last time all had been.
     pub(crate) tried: Vec<ConsumerId>,
     pub(crate) last_error: String,
+    /// Whether it goes in a request of its own: it was in one that failed as a whole, so it may be what makes
+    /// consumers fail, and must not take others along again.
+    pub(crate) goes_alone: bool,
     /// Where it stands in the durable queue, when it comes from there.
     pub(crate) receipt: Option<Arc<Receipt>>,
     /// How often it was handed out from there before, to readers that did not finish with it.
@@ -82,6 +85,7 @@ impl Held {
             first_attempt: None,
             tried: Vec::new(),
             last_error: String::new(),
+            goes_alone: false,
         }
     }
 

@@ -128,6 +128,8 @@ impl Reader {
             let handed = Held {
                 receipt: Some(Arc::new(receipt)),
                 deliveries_before: entry.deliveries.saturating_sub(1),
+                // Whoever had it before may have died of it.
+                goes_alone: entry.deliveries > 1,
                 ..Held::new(message, received)
             };
             if entry.deliveries > self.max_deliveries {

@@ -24,6 +24,7 @@ mod monitoring;
 mod register;
 mod registration;
 
+mod poison;
 mod positions;
 mod process_message;
 mod process_message_errors;

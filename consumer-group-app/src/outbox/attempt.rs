@@ -82,20 +82,20 @@ fn is_well(outcome: &Outcome) -> bool {
 }
 
 /// Takes what one request may carry: up to `most` messages of [`MAX_BATCH_BODY_BYTES`] in all. One that
-/// does not fit on a line, because it is spread over many, goes alone.
+/// does not fit on a line, because it is spread over many, goes alone, and so does one that is to.
 pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delivery> {
     let Some(first) = waiting.pop_front() else {
         return Vec::new();
     };
     let mut bytes = line_bytes(&first);
-    let is_line = fits_on_a_line(&first);
+    let may_have_company = may_have_company(&first);
     let mut batch = Vec::with_capacity(most.min(waiting.len() + 1));
     batch.push(first);
-    while is_line
+    while may_have_company
         && batch.len() < most
         && let Some(next) = waiting.front()
         && bytes + line_bytes(next) <= MAX_BATCH_BODY_BYTES
-        && fits_on_a_line(next)
+        && self::may_have_company(next)
     {
         bytes += line_bytes(next);
         batch.extend(waiting.pop_front());
@@ -135,8 +135,9 @@ fn line_bytes(delivery: &Delivery) -> usize {
     delivery.held.bytes() + 1
 }
 
-fn fits_on_a_line(delivery: &Delivery) -> bool {
-    !delivery.held.message.body().contains(&b'\n')
+fn may_have_company(delivery: &Delivery) -> bool {
+    let held = &delivery.held;
+    !held.goes_alone && !held.message.body().contains(&b'\n')
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ impl Outbox {
                 settled.extend(deliveries.into_iter().map(processed));
             }
             Outcomes::All(outcome) => {
-                for delivery in deliveries {
+                let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
+                let goes_alone = failed && deliveries.len() > 1;
+                for mut delivery in deliveries {
+                    delivery.held.goes_alone |= goes_alone;
                     let returned = self.note(delivery, outcome.clone(), begun, &mut settled);
                     self.give_back(returned).await;
                 }
