@@ -12,6 +12,7 @@
 //! | `append.lua` | admits messages as a chunk, if the caller knows all that was admitted before |
 //! | `taken.lua` | takes note of chunks that were read |
 //! | `commit.lua`, `settle.lua`, `give_up.lua` | record outcomes, each with what `settlement.lua` does |
+//! | `replay.lua` | moves dead letters back into the queue |
 //! | `account.lua`, `oldest.lua`, `readers.lua` | tell the account, how old the queue is, and who reads it |
 
 mod account;
@@ -22,6 +23,7 @@ mod leases;
 mod parts;
 mod reader;
 mod readmission;
+mod replay;
 mod settlement;
 mod status;
 
@@ -38,6 +40,7 @@ pub use self::{
     indices::Indices,
     leases::{Lease, Leases},
     reader::{ChunkReader, ReadChunk},
+    replay::{Replay, ReplayedLetter},
     settlement::{Outcome, Settlement, Settlements},
     status::ReaderStatus,
 };
@@ -111,6 +114,7 @@ struct Scripts {
     commit: Script,
     settle: Script,
     give_up: Script,
+    replay: Script,
     account: Script,
     oldest: Script,
     readers: Script,
@@ -139,6 +143,7 @@ impl Scripts {
                 "settle.lua"
             ),
             give_up: script!("#!lua", "chunks.lua", "settlement.lua", "give_up.lua"),
+            replay: script!("#!lua", "chunks.lua", "replay.lua"),
             account: script!("#!lua flags=no-writes", "chunks.lua", "account.lua"),
             oldest: script!("#!lua flags=no-writes", "chunks.lua", "oldest.lua"),
             readers: script!("#!lua flags=no-writes", "chunks.lua", "readers.lua"),

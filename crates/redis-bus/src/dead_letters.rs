@@ -1,6 +1,7 @@
 //! The stream `messages:failed`: what the group gave up on.
 
 mod letter;
+mod mover;
 mod newest;
 mod pages;
 mod processed;

@@ -13,7 +13,7 @@ use axum::{
 };
 use protocol::http::REPLAY;
 use redis_bus::{
-    BusError,
+    chunk_queue::QueueError,
     dead_letters::{Choice, Fate, Manner, Replayed, Replayer, Selection, Skipped},
 };
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub(in super::super) struct Counts {
     processed: u64,
     /// Letters that stay, because they hold no whole message.
     unfit: u64,
-    /// Letters that stay, because another has the same message, which was sent.
+    /// Letters that stay, because the same message was sent from another, or came again since.
     repeated: u64,
     /// Letters that were there no more.
     gone: u64,
@@ -79,7 +79,9 @@ impl Counts {
             Fate::Answered(Replayed::Gone) => &mut self.gone,
             Fate::Answered(Replayed::Unheard) => &mut self.unheard,
             Fate::Skipped(Skipped::Unfit) => &mut self.unfit,
-            Fate::Skipped(Skipped::Repeated) => &mut self.repeated,
+            Fate::Skipped(Skipped::Repeated) | Fate::Answered(Replayed::Admitted) => {
+                &mut self.repeated
+            }
         } += 1;
     }
 }
@@ -184,7 +186,7 @@ fn choice(wish: Wish) -> Result<Choice, ApiError> {
     }
 }
 
-async fn run(dashboard: &Dashboard, choice: Choice, counts: &mut Counts) -> Result<(), BusError> {
+async fn run(dashboard: &Dashboard, choice: Choice, counts: &mut Counts) -> Result<(), QueueError> {
     let letters = &dashboard.letters;
     let selection = Selection::find(letters, choice).await?;
     let ids = selection.message_ids(|_| {}).await?;

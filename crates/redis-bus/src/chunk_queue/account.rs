@@ -14,8 +14,10 @@ pub struct ChunkAccount {
     pub duplicate: u64,
     /// Processed by a consumer.
     pub processed: u64,
-    /// In the stream of dead letters.
+    /// Written to the stream of dead letters, and not moved back. What is deleted there by hand stays in it.
     pub dead_lettered: u64,
+    /// Dead letters that were moved back into the queue: with [`Self::dead_lettered`], all that were written.
+    pub replayed: u64,
     /// In the queue, and of a chunk that a reader was handed.
     pub in_flight: u64,
     /// In the queue, and not handed out yet.
@@ -29,14 +31,21 @@ impl ChunkQueue {
     /// [`QueueError`] when Redis cannot be reached or refuses.
     pub async fn account(&self) -> Result<ChunkAccount, QueueError> {
         let answer = self.run(&self.0.scripts.account, None, |_| ()).await?;
-        let [received, duplicate, processed, dead_lettered, waiting]: [u64; 5] =
-            self.read(answer)?;
+        let [
+            received,
+            duplicate,
+            processed,
+            dead_lettered,
+            waiting,
+            replayed,
+        ]: [u64; 6] = self.read(answer)?;
         let left = received.saturating_sub(duplicate + processed + dead_lettered);
         Ok(ChunkAccount {
             received,
             duplicate,
             processed,
             dead_lettered,
+            replayed,
             in_flight: left.saturating_sub(waiting),
             waiting,
         })

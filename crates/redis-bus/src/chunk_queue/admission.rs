@@ -11,7 +11,7 @@ use super::{ChunkQueue, QueueError, chunk::framed};
 use crate::{BusError, Fingerprint};
 
 /// The random part of a chunk's id is below this; Lua's numbers hold 512 times as much exactly.
-const RANDOM: u64 = 1 << 43;
+pub(super) const RANDOM: u64 = 1 << 43;
 
 /// How many entries of the id log are read at once; each has up to 8 KiB. The script knows it, too:
 /// `append.lua`.

@@ -4,7 +4,8 @@
 -- The progress of a chunk is a string of bits, one for each message that is settled: that of index 0 is the
 -- lowest of the first byte. A chunk that nothing is settled of has none, and one that is settled as a whole
 -- is gone. In the account, `last` is the id of the last chunk, `waiting` how many messages were never
--- handed out, and of what is older than `trimmed` (milliseconds) the id log may know nothing any more.
+-- handed out, `replayed` how many of `dead_lettered` were moved back, and of what is older than `trimmed`
+-- (milliseconds) the id log may know nothing any more.
 local args, call, pcall = ARGV, redis.call, redis.pcall
 local queue, id_log, progress, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group = 'consumer-group'

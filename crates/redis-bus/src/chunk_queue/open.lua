@@ -35,8 +35,8 @@ if not identity then
 end
 if is_new_group then
     -- All that is there is handed out anew. What is not there any more was deleted by hand, unsettled.
-    local counts = call('HMGET', account, 'received', 'duplicate', 'processed', 'dead_lettered')
-    local left = (counts[1] or 0) - (counts[2] or 0) - (counts[3] or 0) - (counts[4] or 0)
+    local counts = call('HMGET', account, 'received', 'duplicate', 'processed', 'dead_lettered', 'replayed')
+    local left = (counts[1] or 0) - (counts[2] or 0) - (counts[3] or 0) - (counts[4] or 0) + (counts[5] or 0)
     if call('XLEN', queue) == 0 then
         note('received', -left)
         left = 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ChunkQueue, QueueError};
+use super::{ChunkQueue, QueueError, reader::RECLAIM_IDLE};
 use crate::probe::Need;
 
 /// How many chunks of a reader are looked at to count its messages: Redis does nothing else meanwhile.
@@ -60,5 +60,14 @@ impl ChunkQueue {
             idle: Duration::from_millis(idle),
         };
         Ok(readers.into_iter().map(status).collect())
+    }
+
+    /// Whether somebody reads the queue just now: each reader asks, or keeps what it has, every few seconds.
+    ///
+    /// # Errors
+    /// [`QueueError`] when Redis cannot be reached or refuses.
+    pub async fn is_read(&self) -> Result<bool, QueueError> {
+        let readers = self.readers(1).await?;
+        Ok(readers.iter().any(|reader| reader.idle < RECLAIM_IDLE))
     }
 }

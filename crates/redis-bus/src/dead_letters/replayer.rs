@@ -3,12 +3,13 @@
 //! No message that has an entry in the stream of processed messages is sent. That is read before
 //! anything is sent, and what was added to it meanwhile before each batch; what is processed between
 //! that and the batch is known to Redis, which sends a batch in one step and leaves out what it
-//! remembers as processed.
+//! remembers as processed. The queue of chunks remembers which ids were admitted: one that was admitted after
+//! its letter was written is left out.
 
 use std::collections::HashSet;
 
-use super::{DeadLetters, FitLetter, ProcessedIds, Replayed, StoredLetter, Way};
-use crate::BusError;
+use super::{DeadLetters, FitLetter, ProcessedIds, Replayed, StoredLetter, Way, mover::Mover};
+use crate::{BusError, chunk_queue::QueueError};
 
 /// Whether it is done or only told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,28 +46,41 @@ pub struct Step {
     /// The letters that something is known of.
     pub fates: Vec<(StoredLetter, Fate)>,
     /// Why of the others nothing is: what may have been done can be done again.
-    pub failure: Option<BusError>,
+    pub failure: Option<QueueError>,
 }
 
 /// Sends the messages of letters on their way again.
 #[derive(Debug)]
 pub struct Replayer {
     letters: DeadLetters,
-    way: Way,
+    route: Route,
     manner: Manner,
     processed: Processed,
     /// The ids of the messages that were sent.
     sent: HashSet<String>,
 }
 
+/// How messages are sent.
+#[derive(Debug)]
+enum Route {
+    Queue,
+    Channel(String),
+    Chunks(Box<Mover>),
+}
+
 impl Replayer {
     /// One for the letters of the messages with these ids; see [`super::Selection::message_ids`].
     #[must_use]
     pub fn new(letters: DeadLetters, way: Way, manner: Manner, ids: HashSet<String>) -> Self {
+        let route = match way {
+            Way::Queue => Route::Queue,
+            Way::Channel(channel) => Route::Channel(channel),
+            Way::Chunks => Route::Chunks(Box::new(Mover::new(letters.chunk_queue(), &ids))),
+        };
         Self {
             processed: Processed::new(&letters, ids),
             letters,
-            way,
+            route,
             manner,
             sent: HashSet::new(),
         }
@@ -75,19 +89,23 @@ impl Replayer {
     /// Reads which messages were processed; `progress` hears how many entries have been read.
     ///
     /// # Errors
-    /// [`BusError`] when Redis cannot be reached or refuses.
+    /// [`QueueError`] when Redis cannot be reached or refuses.
     ///
     /// # Cancel safety
     /// Safe: it goes on where it was.
-    pub async fn catch_up(&mut self, progress: impl FnMut(u64)) -> Result<(), BusError> {
-        self.processed.catch_up(progress).await
+    pub async fn catch_up(&mut self, progress: impl FnMut(u64)) -> Result<(), QueueError> {
+        self.processed.catch_up(progress).await?;
+        match &mut self.route {
+            Route::Queue | Route::Channel(_) => Ok(()),
+            Route::Chunks(mover) => mover.catch_up().await,
+        }
     }
 
     /// Sends the messages of some letters, in one step.
     ///
     /// # Errors
-    /// [`BusError`] when it cannot be read which messages were processed; nothing was sent then.
-    pub async fn step(&mut self, letters: Vec<StoredLetter>) -> Result<Step, BusError> {
+    /// [`QueueError`] when it cannot be read which messages were processed; nothing was sent then.
+    pub async fn step(&mut self, letters: Vec<StoredLetter>) -> Result<Step, QueueError> {
         self.catch_up(|_| {}).await?;
         let mut fates = Vec::with_capacity(letters.len());
         let (mut batch, mut fit, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
@@ -107,10 +125,7 @@ impl Replayer {
                 batch.push(letter);
             }
         }
-        let results = match self.manner {
-            Manner::Real => self.letters.replay(&fit, &self.way).await,
-            Manner::Rehearsal => self.letters.rehearse(&fit, &self.way).await,
-        };
+        let results = self.send(&fit).await;
         let mut failure = None;
         for ((letter, fit), result) in batch.into_iter().zip(fit).zip(results) {
             match result {
@@ -124,6 +139,22 @@ impl Replayer {
             }
         }
         Ok(Step { fates, failure })
+    }
+
+    async fn send(&mut self, letters: &[FitLetter]) -> Vec<Result<Replayed, QueueError>> {
+        let channel = match &mut self.route {
+            Route::Chunks(mover) => return mover.replay(letters, self.manner).await,
+            Route::Queue => None,
+            Route::Channel(channel) => Some(channel.as_str()),
+        };
+        let results = match self.manner {
+            Manner::Real => self.letters.replay(letters, channel).await,
+            Manner::Rehearsal => self.letters.rehearse(letters, channel).await,
+        };
+        results
+            .into_iter()
+            .map(|result| result.map_err(QueueError::from))
+            .collect()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     BusError, Connection,
+    chunk_queue::ChunkQueue,
     chunks::{chunks, each},
     queue::DurableQueue,
     script::Script,
@@ -33,6 +34,8 @@ pub enum Way {
     Queue,
     /// To this channel.
     Channel(String),
+    /// To the queue of chunks, if these are its letters: see [`DeadLetters::of_chunks`].
+    Chunks,
 }
 
 /// What became of a replay.
@@ -46,6 +49,8 @@ pub enum Replayed {
     Gone,
     /// Nobody listens to the channel; the letter stays.
     Unheard,
+    /// A message of the same id was admitted since the letter was written; the letter stays.
+    Admitted,
 }
 
 impl From<String> for Replayed {
@@ -117,6 +122,19 @@ impl DeadLetters {
         }
     }
 
+    /// The dead letters of the queue of chunks beside `processed_stream`.
+    #[must_use]
+    pub fn of_chunks(connection: Connection, processed_stream: String) -> Self {
+        let queue = ChunkQueue::new(connection.clone(), &processed_stream);
+        Self::new(connection, queue.failed_key().to_owned(), processed_stream)
+    }
+
+    /// The queue of chunks beside the stream of processed messages.
+    #[must_use]
+    pub fn chunk_queue(&self) -> ChunkQueue {
+        ChunkQueue::new(self.connection.clone(), &self.processed_stream)
+    }
+
     /// The name of the stream.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -167,36 +185,36 @@ impl DeadLetters {
         ProcessedIds::new(self.connection.clone(), self.processed_stream.clone())
     }
 
-    /// Sends the messages of letters on their way again and removes these letters, each in one step;
-    /// answers for each what became of it.
+    /// Sends the messages of letters to the durable queue, or to a channel, and removes these letters, each in
+    /// one step; answers for each what became of it.
     ///
     /// After an error it may have been done; doing it again is of no effect then.
-    pub async fn replay(
+    pub(super) async fn replay(
         &self,
         letters: &[FitLetter],
-        way: &Way,
+        channel: Option<&str>,
     ) -> Vec<Result<Replayed, BusError>> {
-        self.run_replay("replay", letters, way).await
+        self.run_replay("replay", letters, channel).await
     }
 
     /// Answers what [`DeadLetters::replay`] would, and changes nothing.
-    pub async fn rehearse(
+    pub(super) async fn rehearse(
         &self,
         letters: &[FitLetter],
-        way: &Way,
+        channel: Option<&str>,
     ) -> Vec<Result<Replayed, BusError>> {
-        self.run_replay("rehearse", letters, way).await
+        self.run_replay("rehearse", letters, channel).await
     }
 
     async fn run_replay(
         &self,
         verb: &str,
         letters: &[FitLetter],
-        way: &Way,
+        channel: Option<&str>,
     ) -> Vec<Result<Replayed, BusError>> {
-        let (kind, channel) = match way {
-            Way::Queue => ("queue", ""),
-            Way::Channel(channel) => ("channel", channel.as_str()),
+        let (kind, channel) = match channel {
+            Some(channel) => ("channel", channel),
+            None => ("queue", ""),
         };
         let mut results = Vec::with_capacity(letters.len());
         for chunk in chunks(letters, |letter| letter.message.body().len()) {

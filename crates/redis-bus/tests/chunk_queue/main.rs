@@ -7,6 +7,8 @@ mod giving_back;
 mod lost_answers;
 mod reading;
 mod readmission;
+mod replay;
+mod replayer;
 mod scene;
 mod settlement;
 mod status;

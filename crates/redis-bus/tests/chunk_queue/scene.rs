@@ -8,7 +8,9 @@ use local_stack::{
     PrivateRedis,
     redis::{self, FromRedisValue, aio::MultiplexedConnection},
 };
-use protocol::{ChunkId, Fields, Position, QueueIdentity, StreamId};
+use protocol::{
+    ChunkId, DeadLetter, DeadLetterReason, Fields, Message, Position, QueueIdentity, StreamId,
+};
 use redis_bus::{
     Connection, Endpoint, Fingerprint, RedisSettings,
     chunk_queue::{Admission, Admitted, ChunkAccount, ChunkQueue, Offer, Settlement},
@@ -169,6 +171,16 @@ pub(crate) fn appended(admitted: Admitted) -> Result<ChunkId> {
 
 pub(crate) fn message(id: &str) -> Bytes {
     format!(r#"{{"message_id":"{id}"}}"#).into()
+}
+
+pub(crate) fn letter(id: &str) -> Result<DeadLetter> {
+    let message = Message::parse(message(id))?;
+    Ok(DeadLetter::new(
+        &message,
+        DeadLetterReason::DeliveriesExhausted,
+        3,
+        "no",
+    ))
 }
 
 pub(crate) fn position(chunk: ChunkId, index: usize) -> Result<Position> {

@@ -3,23 +3,13 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use protocol::{ChunkId, DeadLetter, DeadLetterReason, Fields, Message, Position, StreamId};
+use protocol::{ChunkId, Fields, Position, StreamId};
 use redis_bus::chunk_queue::{Outcome, QueueError, Settlement};
 
 use crate::scene::{
-    ACCOUNT, FAILED, ID_LOG, QUEUE, STREAM, Scene, admission, appended, before, entry, message,
+    ACCOUNT, FAILED, ID_LOG, QUEUE, STREAM, Scene, admission, appended, before, entry, letter,
     position,
 };
-
-fn letter(id: &str) -> Result<DeadLetter> {
-    let message = Message::parse(message(id))?;
-    Ok(DeadLetter::new(
-        &message,
-        DeadLetterReason::DeliveriesExhausted,
-        3,
-        "no",
-    ))
-}
 
 #[tokio::test]
 async fn a_chunk_leaves_the_queue_when_all_of_it_is_committed_and_each_entry_is_there_once()

@@ -75,6 +75,9 @@ impl Account {
                 }
             }
             Replayed::Processed => self.skip(letter, Skipped::Processed)?,
+            Replayed::Admitted => {
+                self.skip_because(letter, "its message came again since".to_owned())?;
+            }
             Replayed::Gone => self.gone += 1,
             Replayed::Unheard => self.unheard += 1,
         }
@@ -87,6 +90,10 @@ impl Account {
             Skipped::Processed => "processed already".to_owned(),
             Skipped::Repeated => "another letter has the same message".to_owned(),
         };
+        self.skip_because(letter, cause)
+    }
+
+    fn skip_because(&mut self, letter: &StoredLetter, cause: String) -> Result<()> {
         match self.manner {
             Manner::Rehearsal => say(&format!("would skip {}: {cause}", name(letter)))?,
             Manner::Real if self.skipped() < NAMED => {
