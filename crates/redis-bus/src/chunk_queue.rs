@@ -12,6 +12,7 @@
 //! | `append.lua` | admits messages as a chunk, if the caller knows all that was admitted before |
 //! | `taken.lua` | takes note of chunks that were read |
 //! | `commit.lua`, `settle.lua`, `give_up.lua` | record outcomes, each with what `settlement.lua` does |
+//! | `split.lua` | puts a part of a chunk back as chunks of their own |
 //! | `replay.lua` | moves dead letters back into the queue |
 //! | `account.lua`, `oldest.lua`, `readers.lua` | tell the account, how old the queue is, and who reads it |
 
@@ -25,6 +26,7 @@ mod reader;
 mod readmission;
 mod replay;
 mod settlement;
+mod split;
 mod status;
 
 use std::{fmt, str::FromStr, sync::Arc};
@@ -42,6 +44,7 @@ pub use self::{
     reader::{ChunkReader, ReadChunk},
     replay::{Replay, ReplayedLetter},
     settlement::{Outcome, Settlement, Settlements},
+    split::Split,
     status::ReaderStatus,
 };
 use crate::{BusError, Connection, script::Script};
@@ -114,6 +117,7 @@ struct Scripts {
     commit: Script,
     settle: Script,
     give_up: Script,
+    split: Script,
     replay: Script,
     account: Script,
     oldest: Script,
@@ -143,6 +147,7 @@ impl Scripts {
                 "settle.lua"
             ),
             give_up: script!("#!lua", "chunks.lua", "settlement.lua", "give_up.lua"),
+            split: script!("#!lua", "chunks.lua", "settlement.lua", "split.lua"),
             replay: script!("#!lua", "chunks.lua", "replay.lua"),
             account: script!("#!lua flags=no-writes", "chunks.lua", "account.lua"),
             oldest: script!("#!lua flags=no-writes", "chunks.lua", "oldest.lua"),

@@ -52,6 +52,11 @@ impl Lease {
     pub fn chunk(&self) -> ChunkId {
         self.0.chunk
     }
+
+    /// The reader that was handed it.
+    pub(super) fn reader(&self) -> &str {
+        &self.0.leases.0.reader
+    }
 }
 
 impl Drop for Held {

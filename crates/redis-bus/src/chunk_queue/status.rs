@@ -6,14 +6,15 @@ use super::{ChunkQueue, QueueError, reader::RECLAIM_IDLE};
 use crate::probe::Need;
 
 /// How many chunks of a reader are looked at to count its messages: Redis does nothing else meanwhile.
-const MOST_CHUNKS: usize = 1000;
+const MOST_CHUNKS: usize = 256;
 
 /// One who reads the queue: a replica of the group, or a consumer that pulls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderStatus {
     /// Its name in the `StreamGroup`.
     pub name: String,
-    /// How many messages it was handed that are not settled; more than a thousand chunks count as one message each.
+    /// How many messages it was handed that are not settled. Of many chunks, those after the oldest 256 count
+    /// as one message each.
     pub pending: u64,
     /// How long it has asked for nothing.
     pub idle: Duration,

@@ -11,4 +11,5 @@ mod replay;
 mod replayer;
 mod scene;
 mod settlement;
+mod split;
 mod status;
