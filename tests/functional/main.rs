@@ -43,6 +43,7 @@ mod blocked_log;
 mod buffer;
 mod closed_output;
 mod dead_letters;
+mod dead_letters_chunks;
 mod dead_letters_cli;
 mod dead_letters_replay;
 mod delivery;

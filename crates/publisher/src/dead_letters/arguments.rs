@@ -12,7 +12,7 @@ use crate::values;
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]
 pub(crate) struct Arguments {
-    /// The stream of what the group gave up on.
+    /// The stream of what the group gave up on; not with `--queue chunks`, whose letters are beside the queue.
     #[arg(
         long,
         global = true,
@@ -22,6 +22,16 @@ pub(crate) struct Arguments {
         default_value = FAILED_STREAM
     )]
     pub failed_stream: String,
+
+    /// The queue whose letters these are, and where replayed messages go.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "PUBLISHER__DELIVERY__QUEUE",
+        default_value_t = QueueKind::Memory,
+    )]
+    pub queue: QueueKind,
 
     /// The stream of processed messages; the durable queue is beside it.
     #[arg(
@@ -84,15 +94,6 @@ pub(crate) struct ReplayArguments {
     #[arg(long, alias = "dry-run")]
     pub dry_run: bool,
 
-    /// Where the messages go.
-    #[arg(
-        long,
-        value_enum,
-        env = "PUBLISHER__DELIVERY__QUEUE",
-        default_value_t = QueueKind::Memory,
-    )]
-    pub queue: QueueKind,
-
     /// Messages a second, 0 to 10000000; 0 is as fast as Redis takes them.
     #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = values::rate)]
     pub rate: u32,
@@ -116,6 +117,8 @@ pub(crate) enum QueueKind {
     Memory,
     /// Put in the durable queue, for groups with `--queue stream`.
     Stream,
+    /// Moved back into the durable queue, for groups with `--queue chunks`.
+    Chunks,
 }
 
 #[derive(Debug, Args)]
@@ -161,8 +164,12 @@ mod tests {
     }
 
     fn read(line: &str) -> clap::error::Result<Task> {
+        parse(line).map(|arguments| arguments.task)
+    }
+
+    fn parse(line: &str) -> clap::error::Result<Arguments> {
         let words = ["program"].into_iter().chain(line.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.arguments.task)
+        Line::try_parse_from(words).map(|line| line.arguments)
     }
 
     fn choice(line: &str) -> clap::error::Result<Choice> {
@@ -200,11 +207,12 @@ mod tests {
     #[test]
     fn the_dry_run_can_be_spelt_in_two_ways_and_the_queue_is_the_groups_by_default() {
         for line in ["replay --all --dryRun", "replay --all --dry-run"] {
-            let Task::Replay(replay) = read(line).unwrap() else {
+            let arguments = parse(line).unwrap();
+            let Task::Replay(replay) = arguments.task else {
                 panic!("{line}");
             };
             assert!(replay.dry_run);
-            assert_eq!(replay.queue, QueueKind::Memory);
+            assert_eq!(arguments.queue, QueueKind::Memory);
         }
     }
 }

@@ -22,10 +22,11 @@ const BATCH: u64 = 128;
 pub(super) async fn run(
     letters: DeadLetters,
     arguments: ReplayArguments,
+    queue: QueueKind,
     channel: String,
 ) -> Result<Ended> {
     let [mut signals, mut insistent] = [listen()?, listen()?];
-    let way = find_way(&letters, arguments.queue, channel).await?;
+    let way = find_way(&letters, queue, channel).await?;
     let manner = match arguments.dry_run {
         true => Manner::Rehearsal,
         false => Manner::Real,
@@ -61,31 +62,64 @@ pub(super) async fn run(
 
 /// Checks that the way leads somewhere.
 async fn find_way(letters: &DeadLetters, queue: QueueKind, channel: String) -> Result<Way> {
-    let has_queue = letters.has_durable_queue().await?;
     match queue {
-        QueueKind::Stream if has_queue => {
-            let (_, is_read) = letters.durable_queue().await?;
-            if !is_read {
-                tell(
-                    "warning: nobody reads the durable queue just now: what is replayed waits there until a \
-                     consumer-group-app with --queue stream or a consumer with --intake pull does",
-                );
-            }
+        QueueKind::Chunks => {
+            check_chunks(letters).await?;
+            Ok(Way::Chunks)
+        }
+        QueueKind::Stream => {
+            check_stream(letters).await?;
             Ok(Way::Queue)
         }
-        QueueKind::Stream => bail!(
-            "nobody ever read a durable queue beside {}, so nothing would come of it: start \
-             consumer-group-app with --queue stream and a consumer, or name the stream it has with \
-             --processedStream, or replay with --queue memory",
-            escaped(letters.processed_stream())
-        ),
         QueueKind::Memory => {
-            if has_queue {
+            if letters.has_durable_queue().await? {
                 warn_of_queue(letters).await?;
             }
             Ok(Way::Channel(channel))
         }
     }
+}
+
+/// Checks that there is a queue for `--queue stream`, and warns when nobody reads it.
+async fn check_stream(letters: &DeadLetters) -> Result<()> {
+    let processed = escaped(letters.processed_stream());
+    if letters.chunk_queue().identity().await?.is_some() {
+        bail!("the queue beside {processed} is that of --queue chunks: replay with this");
+    }
+    if !letters.has_durable_queue().await? {
+        bail!(
+            "nobody ever read a durable queue beside {processed}, so nothing would come of it: start \
+             consumer-group-app with --queue stream and a consumer, or name the stream it has with \
+             --processedStream, or replay with --queue memory"
+        );
+    }
+    let (_, is_read) = letters.durable_queue().await?;
+    if !is_read {
+        tell(
+            "warning: nobody reads the durable queue just now: what is replayed waits there until a \
+             consumer-group-app with --queue stream or a consumer with --intake pull does",
+        );
+    }
+    Ok(())
+}
+
+/// Checks that there is a queue of chunks, and warns when nobody reads it.
+async fn check_chunks(letters: &DeadLetters) -> Result<()> {
+    let queue = letters.chunk_queue();
+    if queue.identity().await?.is_none() {
+        bail!(
+            "there is no queue beside {}: start consumer-group-app with --queue chunks, or name the stream it \
+             has with --processedStream",
+            escaped(letters.processed_stream())
+        );
+    }
+    if !queue.is_read().await? {
+        tell(
+            "warning: nobody reads the queue just now: what is replayed waits there until a consumer-group-app \
+             with --queue chunks or a consumer with --intake pull-chunks does",
+        );
+    }
+    Ok(())
 }
 
 /// Says which way is right where there is a durable queue: it depends on whether somebody reads it.
