@@ -29,6 +29,9 @@ mod positions;
 mod process_message;
 mod process_message_errors;
 mod process_messages;
+mod pull_chunks;
+mod pull_poison;
+mod pull_service;
 
 mod commit;
 mod commit_refused;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`services`] | starting a Redis, a group and consumers of one's own |
 //! | [`bus`] | [`Bus`]: publishing, and what stands in Redis |
+//! | [`chunks`] | [`Chunks`]: the queue of chunks, without a group |
 //! | [`ledger`] | [`Ledger`]: what was published, and whether all of it arrived |
 //! | [`cable`] | [`Cable`]: between a service and the rest, to be cut |
 //! | [`replicas`] | [`Replicas`]: groups side by side on one durable queue |
@@ -22,6 +23,7 @@
 pub mod bus;
 pub mod cable;
 pub mod calls;
+pub mod chunks;
 mod entry;
 pub mod fake_consumer;
 pub mod fake_server;
@@ -37,6 +39,7 @@ pub mod workshop;
 
 pub use bus::{Bus, Entry};
 pub use cable::Cable;
+pub use chunks::Chunks;
 pub use fake_consumer::FakeConsumer;
 pub use fake_server::{FakeServer, Reply};
 pub use ledger::Ledger;

@@ -55,6 +55,11 @@ impl Admission {
         self.0.spawn(work);
     }
 
+    /// As many more pieces of work of our own, each under way until its token is dropped.
+    pub(crate) fn tokens(&self, count: usize) -> Vec<TaskTrackerToken> {
+        (0..count).map(|_| self.0.token()).collect()
+    }
+
     fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

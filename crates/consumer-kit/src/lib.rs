@@ -38,6 +38,7 @@
 //! | [`processor`] | [`Processor`]: the part that is yours |
 //! | `processing` | has messages processed, as many at once as may be |
 //! | `puller` | takes messages from the durable queue, with `--intake pull` |
+//! | `pull` | takes messages from the queue of chunks, with `--intake pull-chunks` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`meters`] | what it counts for `GET /metrics` |
 //! | `spans` | the span of a message whose trace is recorded |
@@ -52,6 +53,7 @@ mod places;
 mod processing;
 pub mod processor;
 pub mod program;
+mod pull;
 mod puller;
 pub mod registrar;
 pub mod settings;

@@ -56,6 +56,14 @@ impl<P: Processor> Processing<P> {
     /// Processes a message when it is its turn.
     pub(crate) async fn run(&self, message: Message) -> Result<ProcessedMessage, ProcessError> {
         let _turn = self.turn().await?;
+        self.run_in_turn(message).await
+    }
+
+    /// Processes a message whose turn it is.
+    pub(crate) async fn run_in_turn(
+        &self,
+        message: Message,
+    ) -> Result<ProcessedMessage, ProcessError> {
         let attempt = async { self.processor.process(&message).await };
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()));
@@ -69,7 +77,8 @@ impl<P: Processor> Processing<P> {
         messages: Vec<Message>,
     ) -> Vec<Result<ProcessedMessage, ProcessError>> {
         if P::WHOLE_BATCHES && !messages.is_empty() {
-            self.run_whole(messages).await
+            let _turn = self.turn().await;
+            self.run_whole_in_turn(messages).await
         } else {
             self.run_each(messages).await
         }
@@ -108,12 +117,11 @@ impl<P: Processor> Processing<P> {
         results.into_iter().flatten().collect()
     }
 
-    /// Has the processor take all at once.
-    async fn run_whole(
+    /// Has the processor take all at once, when it is their turn.
+    pub(crate) async fn run_whole_in_turn(
         &self,
         messages: Vec<Message>,
     ) -> Vec<Result<ProcessedMessage, ProcessError>> {
-        let _turn = self.turn().await;
         let attempt = async { self.processor.process_batch(&messages).await };
         let why = match AssertUnwindSafe(attempt).catch_unwind().await {
             Ok(results) if results.len() == messages.len() => {
@@ -139,7 +147,7 @@ impl<P: Processor> Processing<P> {
 
     /// Waits for a turn; fails never, as nobody closes the semaphore. What need not wait does not take
     /// part in tokio's budget, which would have it wait all the same, some dozens of messages into a batch.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         match self.permits.try_acquire() {
             Ok(permit) => Ok(permit),
             Err(_) => self.permits.acquire().await,

@@ -136,10 +136,11 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.intake",
         flag: "intake",
         value_name: "KIND",
-        kind: ValueKind::Choice(&["push", "pull"]),
+        kind: ValueKind::Choice(&["push", "pull", "pull-chunks"]),
         default: Some("push"),
         help: "How messages come: push (the group brings them), or pull (the consumer reads the durable \
-               queue of a group with --queue stream itself, and registers nowhere)",
+               queue of a group with --queue stream itself, and registers nowhere; pull-chunks does so \
+               with --queue chunks)",
         heading: PROCESSING,
     },
     Setting {
@@ -252,12 +253,14 @@ pub struct Names {
 
 /// How messages come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Intake {
     /// The group brings them over HTTP.
     Push,
     /// The consumer reads the durable queue itself.
     Pull,
+    /// The consumer reads the queue of chunks itself.
+    PullChunks,
 }
 
 /// Section `[consumer_group_app]`.

@@ -131,13 +131,13 @@ impl SinkHandle {
     /// Returns once each message is in the stream and settled where it stands, or why it is not, in order.
     pub(crate) async fn commit_batch(
         &self,
-        processed: &[(ProcessedMessage, Option<Stands>)],
+        processed: impl IntoIterator<Item = (&ProcessedMessage, Option<Stands>)>,
     ) -> Results {
-        let record = |(processed, stands): &(ProcessedMessage, Option<Stands>)| {
-            let (entry, stands) = (entry(processed, None)?, stands.clone());
+        let record = |(processed, stands): (&ProcessedMessage, Option<Stands>)| {
+            let entry = entry(processed, None)?;
             Ok(Record { entry, stands })
         };
-        let (records, places) = take_well(processed.iter().map(record));
+        let (records, places) = take_well(processed.into_iter().map(record));
         if records.is_empty() {
             return put_back(places, []);
         }

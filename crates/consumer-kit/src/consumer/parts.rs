@@ -10,7 +10,7 @@ use protocol::{
 };
 use redis_bus::{
     Connection, Endpoint,
-    chunk_queue::ChunkQueue,
+    chunk_queue::{ChunkQueue, Leases},
     commit::ProcessedStream,
     dead_letters::FailedStream,
     probe::{Need, Probe},
@@ -31,6 +31,7 @@ use crate::{
     http::{self, Admission, AppState, Needs},
     meters::ConsumerMeters,
     processing::Processing,
+    pull::{ChunkPuller, PullSettings},
     puller::{Puller, Work},
     registrar::{Registrar, Registration},
     sink::{Recorder, Sink, SinkHandle},
@@ -94,7 +95,9 @@ impl<P: Processor> Parts<P> {
         });
         let router = http::router(state, needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;
-        Ok(self.frame.take_messages("registrar", registrar, None))
+        Ok(self
+            .frame
+            .take_messages("registrar", registrar, Leave::Nothing))
     }
 
     /// Starts a consumer that pulls.
@@ -132,7 +135,34 @@ impl<P: Processor> Parts<P> {
         let max_deliveries = own.max_deliveries.get();
         let work = Work::new(self.processing, sink, queue, failed, max_deliveries);
         let puller = Puller::new(reader, admission, work, own.processing_concurrency);
-        Ok(self.frame.take_messages("puller", puller, Some(keeper)))
+        let leave = Leave::Entries(Box::new(keeper));
+        Ok(self.frame.take_messages("puller", puller, leave))
+    }
+
+    /// Starts a consumer that pulls from the queue of chunks.
+    pub(super) fn pull_chunks(
+        self,
+        stream: ProcessedStream,
+        connection: Connection,
+        settings: &ConsumerSettings,
+    ) -> anyhow::Result<Running> {
+        let (names, retention) = (&settings.names, settings.retention.retention());
+        let queue = ChunkQueue::new(connection.clone(), &names.processed_stream);
+        let needs = self.frame.needs(connection, queue.needs(), None);
+        let recorder = Recorder::new(stream, queue.clone(), retention.max_len);
+        let sink = self.frame.commit_to(recorder.refusing_strays());
+        let router = http::pull_router(needs).context(UNDESCRIBED)?;
+        self.frame.serve(self.listener, router, &self.id)?;
+        let admission = self.frame.admission.clone();
+        let pull = PullSettings {
+            concurrency: settings.consumer.processing_concurrency,
+            max_deliveries: settings.consumer.max_deliveries.get(),
+            dedup_window: retention.dedup_window,
+        };
+        let puller = ChunkPuller::new(queue.clone(), self.processing, sink, admission, pull);
+        info!(queue = queue.key(), reader = puller.reader(), "pulling");
+        let leave = Leave::Chunks(puller.leases().clone());
+        Ok(self.frame.take_messages("puller", puller, leave))
     }
 }
 
@@ -185,12 +215,12 @@ impl Frame {
     }
 
     /// Starts what has messages come.
-    fn take_messages(self, name: &str, role: impl Role, keeper: Option<Keeper>) -> Running {
+    fn take_messages(self, name: &str, role: impl Role, leave: Leave) -> Running {
         let taking = self.taking_messages.clone();
         Running {
             intake: self.supervisor.spawn(name, taking, role),
             frame: self,
-            keeper,
+            leave,
         }
     }
 }
@@ -200,8 +230,16 @@ pub(super) struct Running {
     frame: Frame,
     /// Whatever has messages come.
     intake: JoinHandle<()>,
-    /// Of a consumer that pulls.
-    keeper: Option<Keeper>,
+    leave: Leave,
+}
+
+/// What a consumer takes leave of in the end.
+pub(super) enum Leave {
+    Nothing,
+    /// The durable queue, which it pulled from.
+    Entries(Box<Keeper>),
+    /// The queue of chunks, which it pulled from.
+    Chunks(Leases),
 }
 
 impl Running {
@@ -230,8 +268,12 @@ impl Running {
 
     /// Gives back what could not be finished.
     pub(super) async fn leave(&self) {
-        let Some(keeper) = &self.keeper else { return };
-        if let Err(cause) = keeper.leave().await {
+        let left = match &self.leave {
+            Leave::Nothing => Ok(()),
+            Leave::Entries(keeper) => keeper.leave().await,
+            Leave::Chunks(leases) => leases.leave().await,
+        };
+        if let Err(cause) = left {
             let cause = chain(&cause);
             warn!(cause, "cannot take leave of the durable queue");
         }

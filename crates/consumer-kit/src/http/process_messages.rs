@@ -103,7 +103,10 @@ pub(super) async fn process_messages<P: Processor>(
     let processed = put_back(places, processed).into_iter().zip(stands);
     let processed = processed.map(|(processed, stands)| Ok((processed?, stands)));
     let (processed, places) = take_well(processed);
-    let committed = state.sink.commit_batch(&processed).await;
+    let records = processed
+        .iter()
+        .map(|(processed, stands)| (processed, stands.clone()));
+    let committed = state.sink.commit_batch(records).await;
     for ((processed, _), committed) in processed.iter().zip(&committed) {
         debug!(message.id = %processed.message.id(), ?committed, "processed");
     }

@@ -17,7 +17,7 @@ use super::{CommitError, Committed};
 /// How often it is logged that the queue is elsewhere.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Where a message stands that the group brought, as the group says.
+/// Where a message stands: as the group says that brought it, or as it was read.
 pub(crate) type Stands = (QueueIdentity, Position);
 
 /// An entry, and where its message stands.
@@ -34,7 +34,17 @@ pub(crate) struct Recorder {
     pub(crate) queue: ChunkQueue,
     /// About how many entries the stream keeps; zero: all.
     pub(crate) max_len: u64,
+    strays: Strays,
     elsewhere: Occasionally,
+}
+
+/// What is done with a message that stands in another queue than the one here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strays {
+    /// It is recorded by its id, and whoever brought it settles it.
+    Record,
+    /// It is refused: it was read from the queue that was here before.
+    Refuse,
 }
 
 impl Recorder {
@@ -43,8 +53,15 @@ impl Recorder {
             stream,
             queue,
             max_len,
+            strays: Strays::Record,
             elsewhere: Occasionally::every(WARN_EVERY),
         }
+    }
+
+    /// The same of a consumer that reads the queue itself: what stands in another is lost, and not recorded.
+    pub(crate) fn refusing_strays(self) -> Self {
+        let strays = Strays::Refuse;
+        Self { strays, ..self }
     }
 
     /// Adds entries; answers for each what became of it.
@@ -90,7 +107,7 @@ impl Recorder {
             Ok(Settlement::Settled) => Added::Created,
             Ok(Settlement::Before) => Added::Duplicate,
             Ok(Settlement::Unknown) => return Some(Err(CommitError::UnknownPosition)),
-            Err(cause @ QueueError::Another { .. }) => {
+            Err(cause @ QueueError::Another { .. }) if self.strays == Strays::Record => {
                 if let Some(suppressed) = self.elsewhere.due() {
                     warn!(%cause, suppressed,
                         "the group's queue is not where this consumer records: its messages are recorded by id");

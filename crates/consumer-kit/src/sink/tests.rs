@@ -32,15 +32,21 @@ pub(crate) fn recorder_without_redis() -> Recorder {
     Recorder::new(stream, queue, 0)
 }
 
-fn processed(added: usize) -> (ProcessedMessage, Option<Stands>) {
+fn processed(added: usize) -> ProcessedMessage {
     let additions = (0..added).map(|number| (number.to_string(), String::new()));
-    let processed = ProcessedMessage {
+    ProcessedMessage {
         message: Message::parse(Bytes::from_static(br#"{"message_id":"m"}"#)).unwrap(),
         additions: Additions::from_iter(additions),
         consumer_id: "127.0.0.1:5001".parse().unwrap(),
         processed_at: SystemTime::UNIX_EPOCH,
-    };
-    (processed, None)
+    }
+}
+
+/// The same as what stands nowhere.
+fn records(
+    processed: &[ProcessedMessage],
+) -> impl Iterator<Item = (&ProcessedMessage, Option<Stands>)> {
+    processed.iter().map(|processed| (processed, None))
 }
 
 #[tokio::test]
@@ -49,7 +55,7 @@ async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
     let cancelled = CancellationToken::new();
     let work = async {
         let batch = [processed(1), processed(MAX_FIELDS), processed(2)];
-        let results = handle.commit_batch(&batch).await;
+        let results = handle.commit_batch(records(&batch)).await;
         assert!(matches!(
             results[..],
             [
@@ -58,13 +64,13 @@ async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
                 Err(CommitError::Bus(_))
             ]
         ));
-        let too_wide = handle.commit_batch(&[processed(MAX_FIELDS)]).await;
+        let too_wide = handle.commit_batch(records(&[processed(MAX_FIELDS)])).await;
         assert!(matches!(
             too_wide[..],
             [Err(CommitError::TooManyFields { .. })]
         ));
         let large = vec![processed(0); 3 * usize::try_from(WAITING).unwrap()];
-        let results = handle.commit_batch(&large).await;
+        let results = handle.commit_batch(records(&large)).await;
         assert_eq!(results.len(), large.len());
         assert!(
             results
@@ -84,8 +90,8 @@ async fn what_waits_is_finished_after_cancellation_and_then_nothing_is_taken() {
     let one = processed(0);
     let work = async {
         tokio::join!(
-            handle.commit_batch(&batch),
-            handle.commit(&one.0, None),
+            handle.commit_batch(records(&batch)),
+            handle.commit(&one, None),
             async { cancelled.cancel() },
         )
     };
@@ -98,13 +104,13 @@ async fn what_waits_is_finished_after_cancellation_and_then_nothing_is_taken() {
     );
     assert!(matches!(result, Err(CommitError::Bus(_))));
 
-    let late = handle.commit_batch(&batch[..2]).await;
+    let late = handle.commit_batch(records(&batch[..2])).await;
     assert!(matches!(
         late[..],
         [Err(CommitError::Ended), Err(CommitError::Ended)]
     ));
     assert!(matches!(
-        handle.commit(&one.0, None).await,
+        handle.commit(&one, None).await,
         Err(CommitError::Ended)
     ));
 }
