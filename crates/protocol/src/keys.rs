@@ -10,9 +10,12 @@ pub const PROCESSED_STREAM: &str = "messages:processed";
 pub const FAILED_STREAM: &str = "messages:failed";
 
 /// What is kept beside the stream of processed messages, each under a key of its own.
-const BESIDE: [&str; 8] = [
+const BESIDE: [&str; 11] = [
     "queue",
+    "ids",
+    "progress",
     "account",
+    "failed",
     "queued",
     "queued:0",
     "queued:1",
@@ -23,7 +26,7 @@ const BESIDE: [&str; 8] = [
 
 /// The keys that are taken beside a stream of processed messages.
 #[must_use]
-pub fn beside(processed_stream: &str) -> [String; 8] {
+pub fn beside(processed_stream: &str) -> [String; 11] {
     BESIDE.map(|name| in_slot_of(processed_stream, name))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use local_stack::redis;
+use protocol::keys::beside;
 use redis_bus::{chunk_queue::ChunkReader, probe::Probe};
 
 use crate::scene::{
@@ -85,4 +86,12 @@ async fn a_probe_finds_any_key_that_the_queue_could_not_write() -> Result<()> {
         scene.command::<u64>(&["DEL", key]).await?;
     }
     Ok(())
+}
+
+#[test]
+fn no_key_of_the_queue_is_one_that_settings_may_name() {
+    let taken = beside(STREAM);
+    for key in [QUEUE, ID_LOG, PROGRESS, ACCOUNT, FAILED] {
+        assert!(taken.iter().any(|taken| taken == key), "{key}");
+    }
 }
