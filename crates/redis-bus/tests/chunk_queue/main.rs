@@ -5,6 +5,7 @@ mod concurrent;
 mod damage;
 mod giving_back;
 mod lost_answers;
+mod mixed;
 mod reading;
 mod readmission;
 mod replay;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Replays all letters; answers what became of each, in the order of the letters.
-async fn replay_all(port: u16, manner: Manner) -> Result<Vec<(StreamId, Fate)>> {
+pub(crate) async fn replay_all(port: u16, manner: Manner) -> Result<Vec<(StreamId, Fate)>> {
     let letters = DeadLetters::of_chunks(connection_to(port)?, STREAM.to_owned());
     let selection = Selection::find(&letters, Choice::All).await?;
     let ids = selection.message_ids(|_| ()).await?;
