@@ -32,6 +32,7 @@ mod process_messages;
 mod pull_chunks;
 mod pull_poison;
 mod pull_service;
+mod pull_share;
 
 mod commit;
 mod commit_refused;

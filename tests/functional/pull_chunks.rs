@@ -19,7 +19,7 @@ pub(crate) async fn puller(redis: &PrivateRedis, args: &[&str]) -> Result<Servic
     consumer_without_group(redis, 1, &[&["--intake", "pull-chunks"], args].concat()).await
 }
 
-fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+pub(crate) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 

@@ -72,15 +72,20 @@ impl Chunks {
             window: WINDOW,
             reader: None,
         };
-        let offer = Offer {
-            messages: &messages,
-            fingerprints: &fingerprints,
-            duplicates: 0,
-            read_to: Some(last),
-        };
-        match self.queue.offer(&identity, &admission, offer).await? {
-            Admitted::Appended { chunk, .. } => Ok(chunk),
-            other => bail!("it was not admitted: {other:?}"),
+        let mut read_to = last;
+        loop {
+            let offer = Offer {
+                messages: &messages,
+                fingerprints: &fingerprints,
+                duplicates: 0,
+                read_to: Some(read_to),
+            };
+            match self.queue.offer(&identity, &admission, offer).await? {
+                Admitted::Appended { chunk, .. } => return Ok(chunk),
+                // A consumer has put messages back meanwhile.
+                Admitted::Missed(page) => read_to = page.read_to,
+                other => bail!("it was not admitted: {other:?}"),
+            }
         }
     }
 

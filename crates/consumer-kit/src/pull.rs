@@ -19,7 +19,9 @@ mod worker;
 use std::{sync::Arc, time::Duration};
 
 use protocol::{QueueIdentity, position::MAX_MESSAGES};
-use redis_bus::chunk_queue::{ChunkQueue, ChunkReader, Leases, QueueError, ReadChunk};
+use redis_bus::chunk_queue::{
+    ChunkQueue, ChunkReader, Indices, Leases, QueueError, ReadChunk, Split,
+};
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
 };
@@ -129,11 +131,35 @@ impl<P: Processor> ChunkPuller<P> {
             room = self.room.free(self.reader.round_trip()) => room,
             () = cancelled.cancelled() => return Ok(()),
         };
-        let chunks = self.reader.next(identity, room).await?;
+        let mut chunks = self.reader.next(identity, room).await?;
+        self.share(identity, &mut chunks, room).await;
         for chunks in worked_together::<P>(chunks) {
             self.begin(Batch::new(identity.clone(), chunks), cancelled);
         }
         Ok(())
+    }
+
+    /// Puts back what there is no room for: others may work it now. What comes again is worked as it is.
+    async fn share(&self, identity: &QueueIdentity, chunks: &mut [ReadChunk], mut room: usize) {
+        let Some(piece) = self.room.piece() else {
+            return;
+        };
+        for chunk in chunks {
+            let all = Indices::all(chunk.messages.len());
+            let unsettled = all & !chunk.settled;
+            let most = room.max(piece);
+            room = room.saturating_sub(unsettled.len());
+            if unsettled.len() <= most || chunk.deliveries > 1 {
+                continue;
+            }
+            let kept: Indices = unsettled.iter().take(most).collect();
+            match self.queue.split(identity, &chunk.lease, kept, piece).await {
+                // Once it is recorded that all is lost, it is offered again.
+                Ok(Split::Unchanged) | Err(QueueError::Another { .. }) => {}
+                // If it is not known whether it was moved, it is for whoever finds it.
+                Ok(Split::Moved(_)) | Err(_) => chunk.settled = all & !kept,
+            }
+        }
     }
 
     /// Starts to see the messages of some chunks to their end.

@@ -19,6 +19,9 @@ const MOST_UNPROCESSED: usize = 1024;
 /// How many more may wait to be recorded: two commits under way, and the next two.
 const MOST_UNRECORDED: usize = 2048;
 
+/// Of a chunk that is larger than the room only so much is kept as takes this long; the rest is for others.
+const HORIZON: Duration = Duration::from_millis(5);
+
 /// The room of one consumer.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -69,7 +72,9 @@ impl Room {
         let startable = match self.turns {
             Some(turns) => {
                 let turns = turns.get();
-                let ahead = ahead(turns, state.work, round_trip);
+                let ahead = state
+                    .work
+                    .map_or(0, |work| begun_in(turns, work, round_trip));
                 turns.saturating_add(ahead).saturating_mul(self.per_turn)
             }
             None => MOST_UNPROCESSED,
@@ -77,6 +82,13 @@ impl Room {
         let most_held = startable.saturating_add(MOST_UNRECORDED);
         let to_start = startable.saturating_sub(state.unprocessed);
         to_start.min(most_held.saturating_sub(state.held))
+    }
+
+    /// How large pieces of chunks are that others may work as well; `None`: chunks stay as they are.
+    pub(super) fn piece(&self) -> Option<usize> {
+        let turns = self.turns.filter(|_| self.per_turn == 1)?.get();
+        let work = self.state().work;
+        Some(work.map_or(turns, |work| begun_in(turns, work, HORIZON).max(1)))
     }
 
     /// Takes room for messages that were read; each of them has a token. There may be more than there was room for:
@@ -104,11 +116,10 @@ impl Room {
     }
 }
 
-/// How many more turns begin while Redis answers.
-fn ahead(turns: usize, work: Option<Duration>, round_trip: Duration) -> usize {
-    let Some(work) = work else { return 0 };
+/// How many turns begin in a time, when each takes as long as `work`.
+fn begun_in(turns: usize, work: Duration, time: Duration) -> usize {
     let turns = u128::try_from(turns).unwrap_or(u128::MAX);
-    let begun = turns.saturating_mul(round_trip.as_nanos()) / work.as_nanos().max(1);
+    let begun = turns.saturating_mul(time.as_nanos()) / work.as_nanos().max(1);
     usize::try_from(begun).map_or(MOST_UNPROCESSED, |begun| begun.min(MOST_UNPROCESSED))
 }
 
@@ -189,11 +200,25 @@ mod tests {
     #[test]
     fn ahead_of_short_work_there_is_room_for_a_round_trip_of_it() {
         for (work_us, expected) in [(100_000, 0), (2_000, 4), (1_000, 8), (250, 32), (0, 1024)] {
-            let work = Some(Duration::from_micros(work_us));
-            assert_eq!(ahead(8, work, ROUND_TRIP), expected, "{work_us} us");
+            let work = Duration::from_micros(work_us);
+            assert_eq!(begun_in(8, work, ROUND_TRIP), expected, "{work_us} us");
         }
-        assert_eq!(ahead(8, None, ROUND_TRIP), 0);
-        assert_eq!(ahead(usize::MAX, Some(Duration::ZERO), ROUND_TRIP), 1024);
+        assert_eq!(begun_in(usize::MAX, Duration::ZERO, ROUND_TRIP), 1024);
+    }
+
+    #[test]
+    fn chunks_are_shared_in_pieces_that_are_soon_done_if_there_is_a_limit() {
+        let room = room(4);
+        assert_eq!(room.piece(), Some(4), "nothing is known of the work");
+        let mut held = room.take(8, Vec::new());
+        held.note_turns(1, Duration::from_millis(1));
+        assert_eq!(room.piece(), Some(20));
+        for _ in 0..50 {
+            held.note_turns(0, Duration::from_millis(100));
+        }
+        assert_eq!(room.piece(), Some(1));
+        assert_eq!(Room::new(0, 1).piece(), None);
+        assert_eq!(Room::new(4, 512).piece(), None);
     }
 
     #[test]
