@@ -82,7 +82,6 @@ function show(snapshot) {
   const [up, unit] = span(status.uptime_seconds);
   setText(byId("uptime"), `up ${up} ${unit}`);
   setText(byId("version"), `v${status.version}`);
-  setText(byId("queue-kind"), status.queue === "stream" ? "durable queue" : "queue in memory");
 }
 
 function oldest(seconds, waiting) {
@@ -146,7 +145,7 @@ function links({ status, subscribed_since: since, redis }) {
 function readers(found) {
   const empty = byId("no-readers");
   const none = found === null || found.length === 0;
-  setText(empty, found === null ? "Only this one: with the queue in memory, a group has no replicas." : "Nobody reads the queue yet.");
+  setText(empty, found === null ? "Not known: Redis does not answer." : "Nobody reads the queue yet.");
   empty.hidden = !none;
   setText(byId("reader-count"), none ? "" : plural(found.length, "reader"));
   keyed(

@@ -20,7 +20,7 @@ const CHARTS = [
     id: "backlog",
     format: count,
     series: [
-      { label: "queued", colour: "--queued", column: 5, fill: true },
+      { label: "queued", colour: "--backlog", column: 5, fill: true },
       { label: "in flight", colour: "--in-flight", column: 6 },
     ],
   },

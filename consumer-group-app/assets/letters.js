@@ -142,7 +142,6 @@ function told(counts) {
     [counts.processed, "left, because processed already"],
     [counts.unfit, "left, because no whole message is kept"],
     [counts.repeated, "left, because another letter has the same message"],
-    [counts.unheard, "left, because nobody listens to the channel"],
     [counts.gone, "no longer there"],
   ];
   const words = parts.filter(([number]) => number > 0).map(([number, text]) => `${count(number)} ${text}`);

@@ -1,13 +1,9 @@
 //! Writes what the group gave up on to the stream of dead letters.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, error::Error, time::Duration};
 
-use protocol::{DeadLetter, DeadLetterReason};
-use redis_bus::{
-    BusError,
-    dead_letters::{Burial, Buried, FailedStream},
-    queue::{EntryId, Receipt},
-};
+use protocol::{DeadLetter, DeadLetterReason, QueueIdentity};
+use redis_bus::chunk_queue::{ChunkQueue, QueueError, Settlement};
 use service_kit::{
     backoff::Backoff, batches::next_batch, metrics::IntCounterVec, occasionally::Occasionally,
     supervisor::Role, telemetry::chain,
@@ -18,7 +14,9 @@ use tracing::{error, warn};
 
 use crate::{
     delivery::{Delivery, Ending},
-    queue::{MemoryQueue, Unqueued},
+    handed::Leased,
+    intake::Buffer,
+    queue::Malformed,
 };
 
 /// How many letters may wait to be written; their bytes are bounded by where they come from.
@@ -41,12 +39,10 @@ pub(crate) struct Letter {
 /// Where a letter comes from, and what owns it until it is written.
 #[derive(Debug)]
 enum Origin {
-    /// It was in a queue.
+    /// A message of the queue.
     Queue(Delivery),
-    /// It never was: it did not fit, or is no message.
-    Listener(Unqueued),
-    /// It stands in the durable queue and is no message. Somebody else put it there.
-    Foreign(Arc<Receipt>),
+    /// Of the queue, too, but no message.
+    Malformed(Leased, Malformed),
 }
 
 impl Letter {
@@ -59,26 +55,17 @@ impl Letter {
         }
     }
 
-    /// Something received that was never queued.
-    pub(crate) fn unqueued(unqueued: Unqueued) -> Self {
-        let letter = unqueued.letter().clone();
-        let origin = Origin::Listener(unqueued);
+    /// What stands in the queue and is no message.
+    pub(crate) fn malformed(letter: DeadLetter, leased: Leased, counted: Malformed) -> Self {
+        let origin = Origin::Malformed(leased, counted);
         Self { letter, origin }
     }
 
-    /// What stands in the durable queue and is no message.
-    pub(crate) fn foreign(letter: DeadLetter, receipt: Receipt) -> Self {
-        Self {
-            letter,
-            origin: Origin::Foreign(Arc::new(receipt)),
-        }
-    }
-
-    fn queued(&self) -> Option<&EntryId> {
+    /// Where it stands in the queue.
+    fn leased(&self) -> &Leased {
         match &self.origin {
-            Origin::Queue(delivery) => delivery.held.receipt.as_deref().map(Receipt::entry),
-            Origin::Listener(_) => None,
-            Origin::Foreign(receipt) => Some(receipt.entry()),
+            Origin::Queue(delivery) => &delivery.held.leased,
+            Origin::Malformed(leased, _) => leased,
         }
     }
 }
@@ -86,9 +73,9 @@ impl Letter {
 /// The role that writes dead letters, and keeps trying while Redis does not take them.
 #[derive(Debug)]
 pub(crate) struct DeadLetterWriter {
-    stream: FailedStream,
-    /// Where what the listener could not queue goes back to when it is dropped.
-    intake: MemoryQueue,
+    queue: ChunkQueue,
+    /// Where what the queue has lost is offered to it again.
+    buffer: Buffer,
     waiting: mpsc::Receiver<Letter>,
     /// How many were written, by reason.
     written: IntCounterVec,
@@ -98,15 +85,15 @@ pub(crate) struct DeadLetterWriter {
 
 impl DeadLetterWriter {
     pub(crate) fn new(
-        stream: FailedStream,
-        intake: MemoryQueue,
+        queue: ChunkQueue,
+        buffer: Buffer,
         waiting: mpsc::Receiver<Letter>,
         written: IntCounterVec,
     ) -> Self {
         let [given_up, unwritten] = [(); 2].map(|()| Occasionally::every(LOG_EVERY));
         Self {
-            stream,
-            intake,
+            queue,
+            buffer,
             waiting,
             written,
             given_up,
@@ -114,68 +101,64 @@ impl DeadLetterWriter {
         }
     }
 
-    /// What was received, not queued, and dropped by whoever had it, such as this role when it panicked.
-    fn given_back(&self) -> Vec<Letter> {
-        let again = self.intake.take_unqueued(BATCH).into_iter();
-        again.map(Letter::unqueued).collect()
-    }
-
-    /// Writes a batch, again and again until all of it is written.
-    async fn write(&self, mut batch: Vec<Letter>) {
+    /// Writes letters, again and again until each is written, or its message is found settled.
+    async fn write(&self, batch: Vec<Letter>) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let mut is_first_try = true;
-        loop {
-            let burials: Vec<_> = batch
-                .iter()
-                .map(|letter| Burial {
-                    letter: &letter.letter,
-                    queued: letter.queued(),
-                })
-                .collect();
-            let results = self.stream.bury(&burials).await;
-            let mut failure = None;
-            let mut left = Vec::new();
-            for (letter, result) in batch.into_iter().zip(results) {
-                match result {
-                    // What an earlier try wrote without our knowing it is ours.
-                    Ok(Buried::Duplicate) if !is_first_try => {
-                        self.finish(letter, Buried::Written);
-                    }
-                    Ok(buried) => self.finish(letter, buried),
-                    Err(cause) => {
-                        failure = Some(cause);
-                        left.push(letter);
+        let mut alike: HashMap<QueueIdentity, Vec<Letter>> = HashMap::new();
+        for letter in batch {
+            let queue = letter.leased().queue.clone();
+            alike.entry(queue).or_default().push(letter);
+        }
+        for (queue, mut letters) in alike {
+            loop {
+                let places: Vec<_> = letters
+                    .iter()
+                    .map(|letter| (letter.leased().position, &letter.letter))
+                    .collect();
+                let settlements = self.queue.give_up(&queue, &places).await;
+                let mut failure = None;
+                let mut left = Vec::new();
+                for (letter, settlement) in letters.into_iter().zip(settlements) {
+                    match settlement {
+                        Ok(settlement) => self.settled(letter, settlement),
+                        Err(QueueError::Another { .. }) => {
+                            self.settled(letter, Settlement::Unknown);
+                        }
+                        Err(cause) => {
+                            failure = Some(cause);
+                            left.push(letter);
+                        }
                     }
                 }
+                let Some(cause) = failure else { break };
+                letters = left;
+                self.complain(&cause, letters.len());
+                sleep(backoff.next_wait()).await;
             }
-            let Some(cause) = failure else { return };
-            batch = left;
-            is_first_try = false;
-            self.complain(&cause, batch.len());
-            sleep(backoff.next_wait()).await;
         }
     }
 
-    fn finish(&self, letter: Letter, buried: Buried) {
-        let ending = match buried {
-            Buried::Written => {
+    fn settled(&self, letter: Letter, settlement: Settlement) {
+        let ending = match settlement {
+            Settlement::Settled => {
                 let reason = letter.letter.reason().as_str();
                 self.written.with_label_values(&[reason]).inc();
                 self.tell(&letter.letter);
                 Ending::DeadLettered
             }
-            Buried::Processed => Ending::Processed,
-            Buried::Duplicate => Ending::Duplicate,
-            Buried::Gone => Ending::Elsewhere,
-        };
-        match (letter.origin, ending) {
-            (Origin::Queue(delivery), ending) => delivery.finish(ending),
-            // It was processed, but not because this one was heard.
-            (Origin::Listener(unqueued), Ending::Processed) => {
-                unqueued.finish(Ending::Duplicate);
+            // By whoever had it too, or by an earlier try whose answer was lost.
+            Settlement::Before => Ending::Elsewhere,
+            Settlement::Unknown => {
+                // What is no message comes again with whoever has it published again, if anybody does.
+                if let Origin::Queue(delivery) = letter.origin {
+                    Delivery::offer_again(vec![delivery], &self.buffer);
+                }
+                return;
             }
-            (Origin::Listener(unqueued), ending) => unqueued.finish(ending),
-            (Origin::Foreign(_), _) => {}
+        };
+        match letter.origin {
+            Origin::Queue(delivery) => delivery.finish(ending),
+            Origin::Malformed(_, counted) => counted.finish(ending),
         }
     }
 
@@ -190,7 +173,7 @@ impl DeadLetterWriter {
         }
     }
 
-    fn complain(&self, cause: &BusError, letters: usize) {
+    fn complain(&self, cause: &(dyn Error + 'static), letters: usize) {
         if let Some(held_back) = self.unwritten.due() {
             let cause = chain(cause);
             error!(
@@ -205,18 +188,7 @@ impl Role for DeadLetterWriter {
     /// After cancellation it writes what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
         loop {
-            let mut batch = self.given_back();
-            if batch.is_empty() {
-                tokio::select! {
-                    biased;
-                    next = next_batch(&mut self.waiting, BATCH, &cancelled) => batch = next,
-                    () = self.intake.unqueued() => continue,
-                }
-            }
-            if batch.is_empty() {
-                // What was given back meanwhile is the last.
-                batch = self.given_back();
-            }
+            let batch = next_batch(&mut self.waiting, BATCH, &cancelled).await;
             if batch.is_empty() {
                 return;
             }

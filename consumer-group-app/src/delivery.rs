@@ -1,20 +1,35 @@
 //! A message on its way through the group, and what an attempt to deliver it came to.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message};
-use redis_bus::queue::Receipt;
 use tokio::time::Instant;
 
-use crate::queue::MemoryQueue;
+use crate::{
+    handed::Leased,
+    intake::{Buffer, Received},
+    queue::MemoryQueue,
+};
+
+/// Whether a message that a consumer processed is settled in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// The consumer has done so, in the step in which it recorded its result.
+    ByConsumer,
+    /// It is left to the group.
+    NotYet,
+}
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The consumer processed the message.
-    Delivered,
+    Delivered(Settled),
     /// The consumer says that the message had been processed before.
-    Duplicate,
+    Duplicate(Settled),
+    /// The consumer says that the queue knows nothing of the message's position: it was emptied, or has lost its
+    /// end. Nothing is recorded.
+    UnknownPosition,
     /// The consumer says that the message is at fault; no other will think otherwise.
     Rejected(String),
     /// The consumer is well but takes nothing for this long, or cannot store what it made of it.
@@ -35,8 +50,9 @@ impl Outcome {
     /// The outcome in words, for `last_error`.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Delivered => "delivered".to_owned(),
-            Self::Duplicate => "processed before".to_owned(),
+            Self::Delivered(_) => "delivered".to_owned(),
+            Self::Duplicate(_) => "processed before".to_owned(),
+            Self::UnknownPosition => "the queue does not know the message's position".to_owned(),
             Self::Rejected(error)
             | Self::Failed(error)
             | Self::Unreachable(error)
@@ -54,10 +70,9 @@ pub(crate) struct Held {
     pub(crate) message: Message,
     /// Its place in the queue: the older, the less.
     pub(crate) place: u64,
-    /// When it was heard, or came into the durable queue.
+    /// When it was heard, or came into the queue.
     pub(crate) received: Instant,
     pub(crate) attempts: u32,
-    pub(crate) first_attempt: Option<Instant>,
     /// How many of the attempts reached no consumer, or one that would not look at the message.
     pub(crate) fruitless: u32,
     /// The consumers tried since the last time all had been.
@@ -66,23 +81,22 @@ pub(crate) struct Held {
     /// Whether it goes in a request of its own: it was in one that failed as a whole, so it may be what makes
     /// consumers fail, and must not take others along again.
     pub(crate) goes_alone: bool,
-    /// Where it stands in the durable queue, when it comes from there.
-    pub(crate) receipt: Option<Arc<Receipt>>,
-    /// How often it was handed out from there before, to readers that did not finish with it.
+    /// Where it stands in the queue.
+    pub(crate) leased: Leased,
+    /// How often it was handed out from there before, to whoever did not finish with it.
     pub(crate) deliveries_before: u64,
 }
 
 impl Held {
-    pub(crate) fn new(message: Message, received: Instant) -> Self {
+    pub(crate) fn new(message: Message, received: Instant, leased: Leased) -> Self {
         Self {
             message,
             place: 0,
             received,
-            receipt: None,
+            leased,
             deliveries_before: 0,
             attempts: 0,
             fruitless: 0,
-            first_attempt: None,
             tried: Vec::new(),
             last_error: String::new(),
             goes_alone: false,
@@ -95,17 +109,13 @@ impl Held {
     }
 
     /// Notes that an attempt begins.
-    pub(crate) fn begin_attempt(&mut self, now: Instant) {
+    pub(crate) fn begin_attempt(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
-        self.first_attempt.get_or_insert(now);
     }
 
     /// Notes that the attempt was none: the consumer did not look at the message.
     pub(crate) fn undo_attempt(&mut self) {
         self.attempts = self.attempts.saturating_sub(1);
-        if self.attempts == 0 {
-            self.first_attempt = None;
-        }
     }
 
     /// Notes that the attempt failed.
@@ -174,6 +184,18 @@ impl Delivery {
         Self::finish_all([(self, ending)]);
     }
 
+    /// Has what the queue has lost offered to it again.
+    pub(crate) fn offer_again(deliveries: Vec<Self>, buffer: &Buffer) {
+        let received = deliveries.iter().map(|delivery| {
+            let held = &delivery.held;
+            Received::message(held.message.clone(), held.received)
+        });
+        // First, so that nothing is lost in between.
+        buffer.push_again(received.collect());
+        let deliveries = deliveries.into_iter();
+        Self::finish_all(deliveries.map(|delivery| (delivery, Ending::Elsewhere)));
+    }
+
     /// Ends deliveries of one queue.
     pub(crate) fn finish_all(deliveries: impl IntoIterator<Item = (Self, Ending)>) {
         let mut deliveries = deliveries.into_iter();
@@ -217,6 +239,6 @@ pub(crate) enum Ending {
     Duplicate,
     /// It is in the stream of dead letters.
     DeadLettered,
-    /// It is in the durable queue, or with another reader of that.
+    /// It is in the queue in Redis, or with another of its readers.
     Elsewhere,
 }

@@ -91,7 +91,6 @@ impl Role for Dispatcher {
 impl Dispatcher {
     /// Hands out what can be handed out now; at most a batch of the queue.
     fn dispatch(&mut self) -> Pass {
-        self.pending.sweep(&self.policy);
         self.post_letters();
         let mut round = Round::new(self.group.candidates(), self.selection);
         if round.room() > 0 {
@@ -112,7 +111,7 @@ impl Dispatcher {
     fn place_all(&mut self, round: &mut Round, deliveries: impl IntoIterator<Item = Delivery>) {
         for delivery in deliveries {
             if let Placement::NoRoom(delivery) = round.place(delivery) {
-                self.pending.make_ready(delivery);
+                self.pending.make_ready(*delivery);
             }
         }
     }
@@ -127,7 +126,7 @@ impl Dispatcher {
         let may_go_elsewhere_at_once = match outcome {
             // Outboxes settle these themselves. Should one come here, it goes back to the queue, and
             // the next consumer says that it is a duplicate.
-            Outcome::Delivered | Outcome::Duplicate => return,
+            Outcome::Delivered(_) | Outcome::Duplicate(_) => return,
             // The word of one that never delivered anything is not enough while there is another to ask.
             Outcome::Rejected(_)
                 if !is_proven && self.group.has_more_than(&delivery.held.tried) =>
@@ -139,12 +138,15 @@ impl Dispatcher {
                 return self.pending.give_up(delivery, DeadLetterReason::Rejected);
             }
             Outcome::Unreachable(_) | Outcome::OwnFault(_) => true,
-            Outcome::Busy(_) | Outcome::Failed(_) | Outcome::TimedOut | Outcome::BadGateway(_) => {
-                false
-            }
+            Outcome::Busy(_)
+            | Outcome::Failed(_)
+            | Outcome::TimedOut
+            | Outcome::BadGateway(_)
+            | Outcome::UnknownPosition => false,
         };
-        if let Some(reason) = self.policy.gives_up(&delivery.held) {
-            self.pending.give_up(delivery, reason);
+        if self.policy.gives_up(&delivery.held) {
+            self.pending
+                .give_up(delivery, DeadLetterReason::AttemptsExhausted);
         } else if may_go_elsewhere_at_once && self.has_untried(&delivery) {
             self.pending.make_ready(delivery);
         } else {

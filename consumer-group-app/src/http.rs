@@ -21,7 +21,7 @@ use protocol::http::{
     CHECK_MEMBERSHIP, DEAD_LETTERS, EVENTS, HEALTH, MESSAGES, READY, REGISTER, REPLAY, STATUS,
     UNREGISTER,
 };
-use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe, queue::DurableQueue};
+use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe};
 use service_kit::{api_docs, metrics::METRICS};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
@@ -41,8 +41,6 @@ pub(crate) struct AppState {
     pub(crate) sweeps: Sweeps,
     pub(crate) own_address: OwnAddress,
     pub(crate) capacity: usize,
-    /// With `--queue stream` only.
-    pub(crate) durable: Option<DurableQueue>,
     pub(crate) status: Status,
     pub(crate) connection: Connection,
     pub(crate) probe: Probe,

@@ -1,8 +1,8 @@
 //! Hears what is published and hands it over.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use protocol::{DeadLetter, Message, MessageError, dead_letter::Excerpt};
+use protocol::Message;
 use redis_bus::{
     BusError, Endpoint,
     subscription::{Heard, Subscription},
@@ -10,18 +10,14 @@ use redis_bus::{
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
 };
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{dead_letter_writer::Letter, gaps::Gaps, queue::MemoryQueue};
-
-/// How many bytes of what could not be queued may wait to be written to the dead letters. Beyond that
-/// the listener stops reading, and Redis's output buffer fills instead.
-const UNQUEUED_BYTES: u32 = 16 << 20;
+use crate::{
+    gaps::Gaps,
+    intake::{Buffer, Received},
+};
 
 /// How many messages are taken in at once.
 const BATCH: usize = 256;
@@ -38,32 +34,22 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Listener {
     endpoint: Endpoint,
     channel: String,
-    queue: MemoryQueue,
-    letters: mpsc::Sender<Letter>,
-    unqueued: Arc<Semaphore>,
+    buffer: Buffer,
     failures: Occasionally,
+    is_full: Occasionally,
     gaps: Gaps,
 }
 
 impl Listener {
-    pub(crate) fn new(
-        endpoint: Endpoint,
-        channel: String,
-        queue: MemoryQueue,
-        letters: mpsc::Sender<Letter>,
-        gaps: Gaps,
-    ) -> Self {
-        let unqueued = Arc::new(Semaphore::new(
-            usize::try_from(UNQUEUED_BYTES).unwrap_or(usize::MAX),
-        ));
+    pub(crate) fn new(endpoint: Endpoint, channel: String, buffer: Buffer, gaps: Gaps) -> Self {
         let failures = Occasionally::every(WARN_EVERY);
+        let is_full = Occasionally::every(WARN_EVERY);
         Self {
             endpoint,
             channel,
-            queue,
-            letters,
-            unqueued,
+            buffer,
             failures,
+            is_full,
             gaps,
         }
     }
@@ -107,6 +93,10 @@ impl Listener {
         cancelled: &CancellationToken,
     ) -> Result<(), BusError> {
         loop {
+            tokio::select! {
+                () = self.has_room() => {}
+                () = cancelled.cancelled() => return Ok(()),
+            }
             let heard = tokio::select! {
                 heard = subscription.next() => heard?,
                 () = cancelled.cancelled() => return Ok(()),
@@ -114,9 +104,27 @@ impl Listener {
             let mut more = Some(heard);
             while more.is_some() {
                 let (heard, next) = gather(more, subscription);
-                self.hear(heard).await;
+                self.buffer.push(received(heard));
                 more = next?;
             }
+        }
+    }
+
+    /// Waits while the buffer is full: what is not read waits in Redis, as long as that lets it.
+    async fn has_room(&self) {
+        let buffer = &self.buffer;
+        if buffer.is_full() {
+            if let Some(suppressed) = self.is_full.due() {
+                let (buffered, bytes) = (buffer.len(), buffer.bytes());
+                warn!(
+                    buffered,
+                    bytes,
+                    suppressed,
+                    "the buffer is full: no more is read from the channel until the queue in Redis takes \
+                     messages again. Should Redis end the subscription meanwhile, that is counted as a gap"
+                );
+            }
+            buffer.has_room().await;
         }
     }
 
@@ -127,49 +135,11 @@ impl Listener {
         loop {
             match timeout_at(give_up, subscription.next()).await {
                 Ok(Ok(Heard::Unsubscribed)) => return Ok(()),
-                Ok(heard) => self.hear(vec![heard?]).await,
+                Ok(heard) => self.buffer.push(received(vec![heard?])),
                 Err(_) => {
                     warn!("Redis did not confirm the end of the subscription in time");
                     return Ok(());
                 }
-            }
-        }
-    }
-
-    /// Takes in what was heard.
-    ///
-    /// # Cancel safety
-    /// Not to be cancelled: what it has taken in goes to the dead letters only later, and perhaps after their writer has ended.
-    async fn hear(&self, heard: Vec<Heard>) {
-        let (mut messages, mut unqueued) = (Vec::with_capacity(heard.len()), Vec::new());
-        for heard in heard {
-            let unfit = match heard {
-                Heard::Message(payload) => match Message::parse(payload.clone()) {
-                    Ok(message) => {
-                        messages.push(message);
-                        continue;
-                    }
-                    Err(error) => DeadLetter::unfit(Excerpt::of(&payload), &error),
-                },
-                Heard::TooLarge(payload) => {
-                    let bytes = payload.bytes();
-                    DeadLetter::unfit(payload, &MessageError::TooLarge { bytes })
-                }
-                Heard::Unsubscribed => continue,
-            };
-            unqueued.push(self.queue.receive_unfit(unfit));
-        }
-        unqueued.extend(self.queue.push(messages));
-        for mut unqueued in unqueued {
-            let bytes = unqueued.letter().kept_bytes();
-            let bytes = u32::try_from(bytes)
-                .unwrap_or(UNQUEUED_BYTES)
-                .min(UNQUEUED_BYTES);
-            // The semaphore is never closed, and the writer outlives the listener. Were it not so, what is
-            // dropped here would go back to the queue.
-            if let Ok(room) = Arc::clone(&self.unqueued).acquire_many_owned(bytes).await {
-                unqueued.set_room(room);
-                drop(self.letters.send(Letter::unqueued(unqueued)).await);
             }
         }
     }
@@ -186,6 +156,20 @@ impl Listener {
             );
         }
     }
+}
+
+/// What was heard, as it goes on to the queue.
+fn received(heard: Vec<Heard>) -> Vec<Received> {
+    let now = Instant::now();
+    let received = heard.into_iter().filter_map(|heard| match heard {
+        Heard::Message(payload) => Some(match Message::parse(payload.clone()) {
+            Ok(message) => Received::message(message, now),
+            Err(_) => Received::malformed(payload, now),
+        }),
+        Heard::TooLarge(payload) => Some(Received::too_large(&payload, now)),
+        Heard::Unsubscribed => None,
+    });
+    received.collect()
 }
 
 /// Takes what was heard already, up to a batch, and the next thing heard, if there is more.

@@ -1,10 +1,9 @@
 //! consumer-group-app: turns a Redis Pub/Sub channel into a consumer group over HTTP.
 //!
-//! Follow a message: [`listener`] hears it, [`queue`] holds it, [`dispatcher`] picks a consumer,
-//! [`outbox`] hands it to [`consumer_client`], and what comes of it ends in [`delivery`]: processed, or by
-//! way of [`dead_letter_writer`] in the stream of dead letters. With `--queue stream` the [`enqueuer`]
-//! brings what was heard to the durable queue in Redis, the [`reader`] brings it back from there, and the
-//! [`settler`] takes it out of there in the end. [`app`] puts the roles together.
+//! Follow a message: [`listener`] hears it, [`intake`] admits it to the queue in Redis, [`handed`] or the
+//! [`reader`] brings it from there to [`queue`], [`dispatcher`] picks a consumer, [`outbox`] hands it to
+//! [`consumer_client`], and what comes of it ends in [`delivery`]: settled by the consumer, or by way of
+//! the [`settler`]; or, given up, by way of the [`dead_letter_writer`]. [`app`] puts the roles together.
 
 mod app;
 mod consumer_client;
@@ -12,11 +11,12 @@ mod consumer_group;
 mod dead_letter_writer;
 mod delivery;
 mod dispatcher;
-mod enqueuer;
 mod gaps;
+mod handed;
 mod health_checker;
 mod history;
 mod http;
+mod intake;
 mod lane;
 mod listener;
 mod meters;

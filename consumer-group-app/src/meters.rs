@@ -20,7 +20,7 @@ impl GroupMeters {
         let all = Meters::default();
         let message_seconds = Metric {
             name: "consumer_group_message_age_seconds",
-            help: "Time from when a message was heard, or came into the durable queue, until this group knew it processed.",
+            help: "Time from when a message was heard, or came into the queue, until this group knew it processed.",
         };
         let request_seconds = Metric {
             name: "consumer_group_request_duration_seconds",

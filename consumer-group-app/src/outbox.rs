@@ -120,7 +120,7 @@ impl Outbox {
         let mut deliveries = batch(&mut self.next, most);
         let begun = Instant::now();
         for delivery in &mut deliveries {
-            delivery.held.begin_attempt(begun);
+            delivery.held.begin_attempt();
         }
         let mut parcel = parcel(&deliveries)?;
         let spans = Spans::begin(&deliveries, &self.consumer, &mut parcel);

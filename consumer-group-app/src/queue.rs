@@ -1,51 +1,32 @@
-//! The messages the group has received and not finished with, and the account of all of them.
+//! The messages this replica was handed and has not finished with, and the account of all of them.
 //!
 //! Invariant: received = processed + duplicate + dead-lettered + elsewhere + in flight + queued, at every
 //! instant. All change under one lock, each step moving a message from one state to another.
-//!
-//! With `--queue memory` there is one such queue, between listener and dispatcher. With `--queue stream`
-//! there are two: the buffer between listener and durable queue, and what was handed to this replica from
-//! there.
 
 mod account;
-mod unqueued;
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use protocol::{DeadLetter, DeadLetterReason, Message};
 use service_kit::metrics::Histogram;
 use tokio::{sync::Notify, time::Instant};
 
-use self::unqueued::Kept;
-pub(crate) use self::{account::Account, unqueued::Unqueued};
+pub(crate) use self::account::Account;
 use crate::delivery::{Delivery, Ending, Finished, Held};
 
-/// The last error of a message that could not be queued.
-const BUFFER_FULL: &str = "the buffer was full";
-
-/// How much the queue may hold, messages in flight included.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
-
-/// A queue in memory; clones share it.
+/// The messages this replica answers for; clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    bounds: Bounds,
+    max_bytes: usize,
     seconds: Option<Histogram>,
     arrived: Notify,
     finished: Notify,
     has_room: Notify,
-    unqueued: Notify,
     state: Mutex<State>,
 }
 
@@ -54,8 +35,6 @@ struct State {
     waiting: VecDeque<Held>,
     /// How many have been given a place in it.
     places: u64,
-    /// What was received but not queued, and given back by whoever had it.
-    unqueued: VecDeque<Kept>,
     held_messages: usize,
     held_bytes: usize,
     account: Account,
@@ -73,24 +52,24 @@ impl State {
 }
 
 impl MemoryQueue {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self::with(bounds, None)
+    /// One that has no more bytes of messages than this, and notes in `seconds` how long they take from when they were
+    /// received until they are processed.
+    pub(crate) fn timed(max_bytes: usize, seconds: Histogram) -> Self {
+        Self::with(max_bytes, Some(seconds))
     }
 
-    /// The same, with a histogram of how long messages take from when they were received until they are
-    /// processed.
-    pub(crate) fn timed(bounds: Bounds, seconds: Histogram) -> Self {
-        Self::with(bounds, Some(seconds))
+    #[cfg(test)]
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self::with(max_bytes, None)
     }
 
-    fn with(bounds: Bounds, seconds: Option<Histogram>) -> Self {
+    fn with(max_bytes: usize, seconds: Option<Histogram>) -> Self {
         Self(Arc::new(Shared {
-            bounds,
+            max_bytes,
             seconds,
             arrived: Notify::new(),
             finished: Notify::new(),
             has_room: Notify::new(),
-            unqueued: Notify::new(),
             state: Mutex::default(),
         }))
     }
@@ -99,33 +78,7 @@ impl MemoryQueue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Receives messages; answers those there was no room for, as what they are to become.
-    pub(crate) fn push(&self, messages: Vec<Message>) -> Vec<Unqueued> {
-        let (mut refused, received) = (Vec::new(), Instant::now());
-        let mut state = self.state();
-        for message in messages {
-            let held = Held::new(message, received);
-            state.account.received += 1;
-            let bytes = state.held_bytes + held.bytes();
-            if state.held_messages >= self.0.bounds.messages || bytes > self.0.bounds.bytes {
-                state.account.in_flight += 1;
-                refused.push(held.message);
-            } else {
-                state.queue(held);
-            }
-        }
-        drop(state);
-        self.0.arrived.notify_one();
-        let full =
-            |message| DeadLetter::new(&message, DeadLetterReason::BufferFull, 0, BUFFER_FULL);
-        let refused = refused.into_iter().map(full);
-        refused
-            .map(|letter| Unqueued::new(letter, self.clone()))
-            .collect()
-    }
-
-    /// Receives what this replica was handed from the durable queue; it asked for no more than it has
-    /// room for.
+    /// Receives what this replica was handed; it asked for no more than it has room for.
     pub(crate) fn push_handed(&self, held: impl IntoIterator<Item = Held>) {
         let mut state = self.state();
         for held in held {
@@ -147,10 +100,22 @@ impl MemoryQueue {
         Delivery::new(held, self.clone())
     }
 
+    /// Receives what is no message, on its way to the dead letters.
+    pub(crate) fn push_malformed(&self) -> Malformed {
+        let mut state = self.state();
+        state.account.received += 1;
+        state.account.in_flight += 1;
+        drop(state);
+        Malformed {
+            queue: self.clone(),
+            ending: Ending::Elsewhere,
+        }
+    }
+
     /// How many more messages it may hold, when it may hold `messages` and its bytes.
     pub(crate) fn room(&self, messages: usize) -> usize {
         let state = self.state();
-        if state.held_bytes >= self.0.bounds.bytes {
+        if state.held_bytes >= self.0.max_bytes {
             return 0;
         }
         messages.saturating_sub(state.held_messages)
@@ -159,42 +124,6 @@ impl MemoryQueue {
     /// Waits until something was finished since the last call returned.
     pub(crate) async fn has_room(&self) {
         self.0.has_room.notified().await;
-    }
-
-    /// Receives what is no message, as what it is to become.
-    pub(crate) fn receive_unfit(&self, letter: DeadLetter) -> Unqueued {
-        let mut state = self.state();
-        state.account.received += 1;
-        state.account.in_flight += 1;
-        drop(state);
-        Unqueued::new(letter, self.clone())
-    }
-
-    /// Something that was received but never queued came to its end.
-    fn finish_unqueued(&self, ending: Ending) {
-        let mut state = self.state();
-        state.account.end(ending);
-        self.tell_finished(state);
-    }
-
-    fn give_back_unqueued(&self, kept: Kept) {
-        self.state().unqueued.push_back(kept);
-        self.0.unqueued.notify_one();
-    }
-
-    /// Takes up to `most` of what was received, not queued, and given back.
-    pub(crate) fn take_unqueued(&self, most: usize) -> Vec<Unqueued> {
-        let mut state = self.state();
-        let taken = most.min(state.unqueued.len());
-        let kept: Vec<_> = state.unqueued.drain(..taken).collect();
-        drop(state);
-        let again = |kept| Unqueued::again(kept, self.clone());
-        kept.into_iter().map(again).collect()
-    }
-
-    /// Waits until something was given back for [`MemoryQueue::take_unqueued`] since the last call returned.
-    pub(crate) async fn unqueued(&self) {
-        self.0.unqueued.notified().await;
     }
 
     /// Takes up to `most` messages, oldest first.
@@ -268,12 +197,6 @@ impl MemoryQueue {
         }
     }
 
-    /// How long the message that has waited longest has waited.
-    pub(crate) fn oldest(&self) -> Option<Duration> {
-        let state = self.state();
-        state.waiting.front().map(|held| held.received.elapsed())
-    }
-
     /// How many bytes of messages it holds.
     pub(crate) fn held_bytes(&self) -> usize {
         self.state().held_bytes
@@ -293,6 +216,28 @@ impl MemoryQueue {
             }
             finished.await;
         }
+    }
+}
+
+/// A payload that is no message, in the account. One that is dropped without an ending is handed out again.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    queue: MemoryQueue,
+    ending: Ending,
+}
+
+impl Malformed {
+    /// Ends it.
+    pub(crate) fn finish(mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Malformed {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.account.end(self.ending);
+        self.queue.tell_finished(state);
     }
 }
 

@@ -68,14 +68,15 @@ impl Outcomes {
     /// Where an outcome is counted, if it says something of the consumer.
     fn of(&mut self, outcome: &Outcome) -> Option<&mut u64> {
         let count = match outcome {
-            Outcome::Delivered => &mut self.delivered,
-            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Delivered(_) => &mut self.delivered,
+            Outcome::Duplicate(_) => &mut self.duplicate,
             Outcome::Rejected(_) => &mut self.rejected,
             Outcome::Busy(_) => &mut self.busy,
             Outcome::Failed(_) => &mut self.failed,
             Outcome::TimedOut => &mut self.timed_out,
             Outcome::Unreachable(_) | Outcome::BadGateway(_) => &mut self.unreachable,
-            Outcome::OwnFault(_) => return None,
+            // That says something of the queue.
+            Outcome::OwnFault(_) | Outcome::UnknownPosition => return None,
         };
         Some(count)
     }
@@ -123,7 +124,7 @@ impl Record {
             return;
         };
         *count += messages;
-        if !matches!(outcome, Outcome::Delivered | Outcome::Duplicate) {
+        if !matches!(outcome, Outcome::Delivered(_) | Outcome::Duplicate(_)) {
             state.last_error = Some((SystemTime::now(), outcome.describe()));
         }
     }
@@ -176,14 +177,15 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Settled;
 
     #[test]
     fn every_outcome_is_counted_and_the_last_error_kept() {
         let record = Record::default();
-        record.note(&Outcome::Delivered, 500);
+        record.note(&Outcome::Delivered(Settled::NotYet), 500);
         record.note(&Outcome::Failed("first".to_owned()), 1);
         record.note(&Outcome::Unreachable("second".to_owned()), 2);
-        record.note(&Outcome::Duplicate, 3);
+        record.note(&Outcome::Duplicate(Settled::NotYet), 3);
         record.ejected();
         let extract = record.read();
         let expected = Outcomes {

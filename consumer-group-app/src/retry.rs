@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use protocol::DeadLetterReason;
 use service_kit::backoff::wait_after;
 use tokio::time::Instant;
 
@@ -23,34 +22,17 @@ const BUDGET_FULL: f64 = 100.0;
 /// How many retries the budget regains each second, whatever happens.
 const BUDGET_PER_SECOND: f64 = 10.0;
 
-/// How often and how long a message is tried.
+/// How often a message is tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
     /// Attempts that reached no consumer, or one that would not look at the message, do not count.
     pub(crate) max_attempts: u32,
-    /// Counted from the first attempt. `None` with the durable queue: a message may wait there for as
-    /// long as there is no consumer that takes it.
-    pub(crate) deadline: Option<Duration>,
 }
 
 impl RetryPolicy {
-    /// Why a message that failed is given up, if it is.
-    pub(crate) fn gives_up(&self, held: &Held) -> Option<DeadLetterReason> {
-        let attempts = held.attempts.saturating_sub(held.fruitless);
-        if attempts >= self.max_attempts {
-            Some(DeadLetterReason::AttemptsExhausted)
-        } else if self.is_overdue(held) {
-            Some(DeadLetterReason::DeadlineExceeded)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the message has been tried for too long.
-    pub(crate) fn is_overdue(&self, held: &Held) -> bool {
-        let tried_for = held.first_attempt.map(|first| first.elapsed());
-        self.deadline
-            .is_some_and(|deadline| tried_for.is_some_and(|tried_for| tried_for >= deadline))
+    /// Whether a message that failed is given up.
+    pub(crate) fn gives_up(&self, held: &Held) -> bool {
+        held.attempts.saturating_sub(held.fruitless) >= self.max_attempts
     }
 
     /// How long to wait before the next attempt.
@@ -123,6 +105,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::handed::leased;
 
     fn takes(budget: &RetryBudget) -> usize {
         (0..1000).take_while(|_| budget.take()).count()
@@ -146,61 +129,19 @@ mod tests {
         assert_eq!(takes(&budget), 100, "never more than full");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_message_is_given_up_after_its_attempts_or_its_deadline() {
-        let policy = RetryPolicy {
-            max_attempts: 3,
-            deadline: Some(Duration::from_secs(30)),
-        };
+    #[test]
+    fn only_attempts_that_reached_a_consumer_count() {
+        let policy = RetryPolicy { max_attempts: 2 };
         let body = Bytes::from_static(br#"{"message_id":"a"}"#);
-        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now());
-        advance(Duration::from_secs(100)).await;
-        assert_eq!(
-            policy.gives_up(&held),
-            None,
-            "the deadline starts with the first attempt"
-        );
-        held.begin_attempt(Instant::now());
-        advance(Duration::from_secs(29)).await;
-        assert_eq!(policy.gives_up(&held), None);
-        advance(Duration::from_secs(1)).await;
-        assert_eq!(
-            policy.gives_up(&held),
-            Some(DeadLetterReason::DeadlineExceeded)
-        );
-        held.begin_attempt(Instant::now());
-        held.begin_attempt(Instant::now());
-        assert_eq!(
-            policy.gives_up(&held),
-            Some(DeadLetterReason::AttemptsExhausted)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_attempts_that_reached_a_consumer_count() {
-        for deadline in [None, Some(Duration::from_secs(2_000_000))] {
-            expect_only_fruitful_attempts_to_count(deadline).await;
-        }
-    }
-
-    async fn expect_only_fruitful_attempts_to_count(deadline: Option<Duration>) {
-        let policy = RetryPolicy {
-            max_attempts: 2,
-            deadline,
-        };
-        let body = Bytes::from_static(br#"{"message_id":"a"}"#);
-        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now());
+        let leased = leased(1).next().unwrap();
+        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now(), leased);
         for _ in 0..100 {
-            held.begin_attempt(Instant::now());
+            held.begin_attempt();
             held.fruitless += 1;
         }
-        held.begin_attempt(Instant::now());
-        advance(Duration::from_secs(1_000_000)).await;
-        assert_eq!(policy.gives_up(&held), None);
-        held.begin_attempt(Instant::now());
-        assert_eq!(
-            policy.gives_up(&held),
-            Some(DeadLetterReason::AttemptsExhausted)
-        );
+        held.begin_attempt();
+        assert!(!policy.gives_up(&held));
+        held.begin_attempt();
+        assert!(policy.gives_up(&held));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use protocol::ConsumerId;
-use redis_bus::{Connection, dead_letters::DeadLetters, queue::QueueAccount};
+use redis_bus::{Connection, chunk_queue::ChunkAccount, dead_letters::DeadLetters};
 use service_kit::supervisor::Role;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long Redis may take to answer one look, so that a page does not take a slow Redis for a dead group.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// The most readers of the durable queue that are told of.
+/// The most readers of the queue that are told of.
 const READERS: usize = 64;
 
 /// The role that samples.
@@ -40,8 +40,8 @@ pub(crate) struct Sampler {
     connection: Connection,
     letters: DeadLetters,
     feed: Feed,
-    /// The name under which this replica reads the durable queue.
-    reader_name: Option<String>,
+    /// The name under which this replica reads the queue.
+    reader_name: String,
     before: Option<Reading>,
     taken: Option<Taken>,
 }
@@ -57,7 +57,7 @@ struct Taken {
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     at: Instant,
-    account: QueueAccount,
+    account: ChunkAccount,
     buffered: u64,
 }
 
@@ -67,7 +67,7 @@ impl Sampler {
         connection: Connection,
         letters: DeadLetters,
         feed: Feed,
-        reader_name: Option<String>,
+        reader_name: String,
     ) -> Self {
         Self {
             status,
@@ -173,19 +173,15 @@ impl Sampler {
     }
 
     async fn oldest(&self) -> Option<f64> {
-        let age = match &self.status.durable {
-            Some(durable) => within(durable.oldest_age()).await?.unwrap_or_default(),
-            None => self.status.queue.oldest().unwrap_or_default(),
-        };
-        Some(age.as_secs_f64())
+        let age = within(self.status.chunks.oldest_age()).await?;
+        Some(age.unwrap_or_default().as_secs_f64())
     }
 
     async fn readers(&self) -> Option<Vec<Reader>> {
-        let durable = self.status.durable.as_ref()?;
-        let readers = within(durable.readers(READERS)).await?;
+        let readers = within(self.status.chunks.readers(READERS)).await?;
         let told = readers
             .into_iter()
-            .map(|reader| Reader::new(reader, self.reader_name.as_deref()));
+            .map(|reader| Reader::new(reader, &self.reader_name));
         Some(told.collect())
     }
 }
@@ -213,13 +209,14 @@ fn point(before: &Reading, now: &Reading) -> Point {
     let elapsed = now.at - before.at;
     let (then, account) = (&before.account, &now.account);
     let received = |reading: &Reading| reading.account.received + reading.buffered;
+    let failed = |account: &ChunkAccount| account.dead_lettered + account.replayed;
     Point {
         at_ms: now_ms(),
         received: rate(received(before), received(now), elapsed),
         processed: rate(then.processed, account.processed, elapsed),
-        failed: rate(then.dead_lettered, account.dead_lettered, elapsed),
+        failed: rate(failed(then), failed(account), elapsed),
         duplicate: rate(then.duplicate, account.duplicate, elapsed),
-        queued: account.queued + now.buffered,
+        queued: account.waiting + now.buffered,
         in_flight: account.in_flight,
     }
 }
@@ -256,12 +253,12 @@ mod tests {
         let at = Instant::now();
         let reading = |seconds, received, processed, dead_lettered| Reading {
             at: at + Duration::from_secs(seconds),
-            account: QueueAccount {
+            account: ChunkAccount {
                 received,
                 processed,
                 dead_lettered,
-                queued: 3,
-                ..QueueAccount::default()
+                waiting: 3,
+                ..ChunkAccount::default()
             },
             buffered: 2,
         };

@@ -18,7 +18,7 @@ use service_kit::{
 
 pub(crate) use list::PROGRAM;
 
-use crate::{queue::Bounds, retry::RetryPolicy, selection::Selection};
+use crate::{intake::Bounds, retry::RetryPolicy, selection::Selection};
 
 /// The settings of the group, by section.
 #[derive(Debug, Deserialize)]
@@ -37,20 +37,7 @@ impl Settings {
     /// The settings of the group, if they go together.
     pub(crate) fn read(loaded: &Loaded) -> Result<Self, SettingsError> {
         let settings: Self = loaded.read()?;
-        let is_durable = settings.delivery.queue == QueueKind::Stream;
-        if is_durable && settings.retention.dedup_window().is_zero() {
-            return Err(SettingsError::BadValue(
-                "--queue stream (delivery.queue) needs de-duplication, because every replica of the \
-                 group hears every message: set --dedupWindowSeconds (retention.dedup_window_seconds) \
-                 to 1 or more"
-                    .to_owned(),
-            ));
-        }
-        let keys = [
-            "names.processed_stream",
-            "names.failed_stream",
-            "names.consumer_list",
-        ];
+        let keys = ["names.processed_stream", "names.consumer_list"];
         loaded.expect_distinct(&keys, &beside(&settings.names.processed_stream))?;
         Ok(settings)
     }
@@ -62,7 +49,6 @@ pub(crate) struct Names {
     pub(crate) published_channel: String,
     pub(crate) consumer_list: String,
     pub(crate) processed_stream: String,
-    pub(crate) failed_stream: String,
 }
 
 /// Section `[consumers]`.
@@ -79,16 +65,6 @@ impl Consumers {
     pub(crate) fn health_check_interval(&self) -> Duration {
         Duration::from_secs(self.health_check_interval_seconds.get())
     }
-}
-
-/// Where messages wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum QueueKind {
-    /// In the group's memory.
-    Memory,
-    /// In a stream in Redis.
-    Stream,
 }
 
 /// Section `[retention]`.
@@ -114,10 +90,8 @@ pub(crate) struct DashboardSettings {
 /// Section `[delivery]`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct DeliverySettings {
-    pub(crate) queue: QueueKind,
     max_deliveries: NonZeroU64,
     max_attempts: NonZeroU32,
-    deadline_seconds: NonZeroU64,
     attempt_timeout_ms: NonZeroU64,
     max_buffered_messages: NonZeroUsize,
     max_buffered_bytes: NonZeroUsize,
@@ -131,14 +105,10 @@ impl DeliverySettings {
     pub(crate) fn policy(&self) -> RetryPolicy {
         RetryPolicy {
             max_attempts: self.max_attempts.get(),
-            deadline: match self.queue {
-                QueueKind::Memory => Some(Duration::from_secs(self.deadline_seconds.get())),
-                QueueKind::Stream => None,
-            },
         }
     }
 
-    /// How often a message may be handed out from the durable queue.
+    /// How often a message may be handed to a group or consumer that dies with it.
     pub(crate) fn max_deliveries(&self) -> u64 {
         self.max_deliveries.get()
     }

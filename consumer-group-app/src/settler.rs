@@ -1,8 +1,9 @@
-//! Takes messages that consumers processed out of the durable queue.
+//! Settles messages whose consumers record their results elsewhere.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use redis_bus::queue::{DurableQueue, Receipt};
+use protocol::{Position, QueueIdentity};
+use redis_bus::chunk_queue::{ChunkQueue, Outcome, QueueError, Settlement};
 use service_kit::{
     backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
     telemetry::chain,
@@ -22,7 +23,7 @@ const BATCH: usize = 512;
 /// How often a failure that lasts is logged.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Deliveries that a consumer has done with, still in the durable queue, with what each is to be counted as.
+/// Deliveries that a consumer has done with, still in the queue, with what each is to be counted as.
 #[derive(Debug)]
 pub(crate) struct Settling(pub(crate) Vec<(Delivery, Ending)>);
 
@@ -30,13 +31,13 @@ pub(crate) struct Settling(pub(crate) Vec<(Delivery, Ending)>);
 /// this replica's, so that nobody delivers it again.
 #[derive(Debug)]
 pub(crate) struct Settler {
-    queue: DurableQueue,
+    queue: ChunkQueue,
     waiting: mpsc::Receiver<Settling>,
     failures: Occasionally,
 }
 
 impl Settler {
-    pub(crate) fn new(queue: DurableQueue, waiting: mpsc::Receiver<Settling>) -> Self {
+    pub(crate) fn new(queue: ChunkQueue, waiting: mpsc::Receiver<Settling>) -> Self {
         let failures = Occasionally::every(WARN_EVERY);
         Self {
             queue,
@@ -45,30 +46,64 @@ impl Settler {
         }
     }
 
+    /// Settles a batch, again and again until all of it is.
     async fn settle(&self, batch: Vec<(Delivery, Ending)>) {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
-        let (mut processed, mut duplicate) = (Vec::new(), Vec::new());
-        for (delivery, ending) in &batch {
-            let kind = match ending {
-                Ending::Duplicate => &mut duplicate,
-                _ => &mut processed,
+        let mut alike: HashMap<(QueueIdentity, Outcome), Vec<(Delivery, Ending)>> = HashMap::new();
+        for (delivery, ending) in batch {
+            let outcome = match ending {
+                Ending::Duplicate => Outcome::Duplicate,
+                _ => Outcome::Processed,
             };
-            let receipt = delivery.held.receipt.as_deref();
-            kind.extend(receipt.map(Receipt::entry).cloned());
+            let key = (delivery.held.leased.queue.clone(), outcome);
+            alike.entry(key).or_default().push((delivery, ending));
         }
-        while let Err(cause) = self.queue.settle(&processed, &duplicate).await {
-            if let Some(held_back) = self.failures.due() {
-                let (cause, messages) = (chain(&cause), batch.len());
-                warn!(
-                    cause,
-                    messages,
-                    held_back,
-                    "cannot take processed messages out of the durable queue; trying again"
-                );
+        for ((queue, outcome), mut deliveries) in alike {
+            while !deliveries.is_empty() {
+                deliveries = self.settle_alike(&queue, outcome, deliveries).await;
+                if !deliveries.is_empty() {
+                    sleep(backoff.next_wait()).await;
+                }
             }
-            sleep(backoff.next_wait()).await;
         }
-        Delivery::finish_all(batch);
+    }
+
+    /// Settles what is of one queue and has one outcome; answers what is to be tried again.
+    async fn settle_alike(
+        &self,
+        queue: &QueueIdentity,
+        outcome: Outcome,
+        deliveries: Vec<(Delivery, Ending)>,
+    ) -> Vec<(Delivery, Ending)> {
+        let positions: Vec<Position> = deliveries
+            .iter()
+            .map(|(delivery, _)| delivery.held.leased.position)
+            .collect();
+        let settlements = self.queue.settle(queue, outcome, &positions).await;
+        let (mut settled, mut again) = (Vec::new(), Vec::new());
+        for ((delivery, ending), settlement) in deliveries.into_iter().zip(settlements) {
+            match settlement {
+                // What the queue has lost, or had before it was made anew, is done all the same.
+                Ok(Settlement::Settled | Settlement::Before | Settlement::Unknown)
+                | Err(QueueError::Another { .. }) => settled.push((delivery, ending)),
+                Err(cause) => {
+                    self.warn(&cause);
+                    again.push((delivery, ending));
+                }
+            }
+        }
+        Delivery::finish_all(settled);
+        again
+    }
+
+    fn warn(&self, cause: &QueueError) {
+        if let Some(suppressed) = self.failures.due() {
+            let cause = chain(cause);
+            warn!(
+                cause,
+                suppressed, "cannot settle processed messages in the queue; trying again"
+            );
+        }
     }
 }
 

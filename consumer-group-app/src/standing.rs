@@ -84,7 +84,7 @@ impl Standing {
         let mut state = self.state();
         let now = Instant::now();
         match outcome {
-            Outcome::Delivered | Outcome::Duplicate => {
+            Outcome::Delivered(_) | Outcome::Duplicate(_) | Outcome::UnknownPosition => {
                 state.is_proven = true;
                 state.succeeded(begun);
                 false
@@ -156,6 +156,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
+    use crate::delivery::Settled;
 
     /// Notes the outcome of an attempt that begins and ends now.
     fn note(standing: &Standing, outcome: &Outcome) -> bool {
@@ -185,7 +186,7 @@ mod tests {
         let standing = Standing::default();
         for _ in 0..20 {
             (0..4).for_each(|_| assert!(!note(&standing, &failed())));
-            note(&standing, &Outcome::Delivered);
+            note(&standing, &Outcome::Delivered(Settled::NotYet));
         }
         assert_eq!(standing.fitness(), Fitness::Active);
     }
@@ -204,7 +205,7 @@ mod tests {
             lasted.push(from.elapsed().as_secs());
         }
         assert_eq!(lasted, [1, 2, 4, 8, 16, 32, 60, 60]);
-        note(&standing, &Outcome::Delivered);
+        note(&standing, &Outcome::Delivered(Settled::NotYet));
         note(&standing, &refused());
         advance(FIRST_EJECTION).await;
         assert_eq!(standing.fitness(), Fitness::Active);
@@ -232,7 +233,7 @@ mod tests {
             let standing = Standing::default();
             advance(Duration::from_millis(1)).await;
             note(&standing, &verdict);
-            standing.note(&Outcome::Delivered, before);
+            standing.note(&Outcome::Delivered(Settled::NotYet), before);
             assert_eq!(standing.fitness(), Fitness::Closed, "{verdict:?}");
         }
     }
@@ -270,7 +271,7 @@ mod tests {
         assert!(!standing.is_proven());
         assert!(note(&standing, &failed()), "the fifth in a row");
         advance(FIRST_EJECTION).await;
-        note(&standing, &Outcome::Delivered);
+        note(&standing, &Outcome::Delivered(Settled::NotYet));
         assert!(standing.is_proven());
         (0..4).for_each(|_| assert!(!note(&standing, &failed())));
         note(&standing, &rejected);

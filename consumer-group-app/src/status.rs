@@ -6,10 +6,7 @@ use std::{
 };
 
 use protocol::ConsumerId;
-use redis_bus::{
-    BusError,
-    queue::{DurableQueue, QueueAccount},
-};
+use redis_bus::chunk_queue::{ChunkAccount, ChunkQueue, QueueError};
 use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -17,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     consumer_group::ConsumerGroup,
     gaps::Gaps,
+    intake::Buffer,
     queue::MemoryQueue,
     record::{Outcomes, Record},
     window::Window,
@@ -25,10 +23,11 @@ use crate::{
 /// Where the status comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
-    pub(crate) intake: MemoryQueue,
-    /// What this group delivers: the intake itself, or what it was handed from the durable queue.
+    /// What was heard and is not in the queue yet.
+    pub(crate) buffer: Buffer,
+    /// What this replica was handed.
     pub(crate) queue: MemoryQueue,
-    pub(crate) durable: Option<DurableQueue>,
+    pub(crate) chunks: ChunkQueue,
     pub(crate) group: ConsumerGroup,
     pub(crate) gaps: Gaps,
     pub(crate) started: Instant,
@@ -37,11 +36,9 @@ pub(crate) struct Status {
 /// The answer of `GET /status`.
 ///
 /// At every instant received = processed + duplicate + `dead_lettered` + `in_flight` + queued + buffered.
-/// With `--queue stream` the numbers are those of all replicas and consumers together, since the queue
-/// began; only `buffered` is this replica's own, and so is all that follows it.
+/// The numbers are those of all replicas and consumers together, since the queue began; only `buffered` is this replica's own, and so is all that follows it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusBody {
-    pub(crate) queue: &'static str,
     pub(crate) received: u64,
     pub(crate) processed: u64,
     pub(crate) duplicate: u64,
@@ -175,11 +172,7 @@ impl ConsumerState {
 impl Status {
     /// How many bytes of messages this group holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.queue.held_bytes()
-            + self
-                .durable
-                .as_ref()
-                .map_or(0, |_| self.intake.held_bytes())
+        self.queue.held_bytes() + self.buffer.bytes()
     }
 
     /// Whether the group hears the channel.
@@ -188,34 +181,27 @@ impl Status {
     }
 
     /// The status now.
-    pub(crate) async fn read(&self) -> Result<StatusBody, BusError> {
+    pub(crate) async fn read(&self) -> Result<StatusBody, QueueError> {
         let (account, buffered) = self.account().await?;
         Ok(self.tell(account, buffered))
     }
 
     /// The account now, and how much is buffered.
-    pub(crate) async fn account(&self) -> Result<(QueueAccount, u64), BusError> {
-        let Some(durable) = &self.durable else {
-            return Ok((self.in_memory(), 0));
-        };
+    pub(crate) async fn account(&self) -> Result<(ChunkAccount, u64), QueueError> {
         // First, so that what moves over meanwhile is not left out of both.
-        let buffered = self.intake.account().unfinished();
-        Ok((durable.account().await?, buffered))
+        let buffered = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        Ok((self.chunks.account().await?, buffered))
     }
 
     /// The status with this account.
-    pub(crate) fn tell(&self, account: QueueAccount, buffered: u64) -> StatusBody {
+    pub(crate) fn tell(&self, account: ChunkAccount, buffered: u64) -> StatusBody {
         StatusBody {
-            queue: match self.durable {
-                None => "memory",
-                Some(_) => "stream",
-            },
             received: account.received + buffered,
             processed: account.processed,
             duplicate: account.duplicate,
             dead_lettered: account.dead_lettered,
             in_flight: account.in_flight,
-            queued: account.queued,
+            queued: account.waiting,
             buffered,
             subscribed: self.is_subscribed(),
             subscription_gaps: self.gaps.count(),
@@ -223,18 +209,6 @@ impl Status {
             consumers: self.group.states(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),
-        }
-    }
-
-    fn in_memory(&self) -> QueueAccount {
-        let account = self.intake.account();
-        QueueAccount {
-            received: account.received,
-            duplicate: account.duplicate,
-            processed: account.processed,
-            dead_lettered: account.dead_lettered,
-            in_flight: account.in_flight,
-            queued: account.queued,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Logs, every three seconds, how much was processed and how much failed.
 //!
-//! With `--queue stream` the numbers are this replica's own, and beside them stands the rate of the whole
+//! The numbers are this replica's own, and beside them stands the rate of the whole
 //! group: how fast the stream of processed messages grows.
 
 use std::time::Duration;
@@ -22,13 +22,10 @@ const EVERY: Duration = Duration::from_secs(3);
 /// The role that logs the throughput.
 #[derive(Debug)]
 pub(crate) struct Throughput {
-    /// What was heard: the queue itself, or the buffer before the durable one.
-    pub(crate) intake: MemoryQueue,
     /// What is delivered by this replica.
     pub(crate) queue: MemoryQueue,
     pub(crate) group: ConsumerGroup,
-    /// With `--queue stream` only.
-    pub(crate) processed: Option<ProcessedStream>,
+    pub(crate) processed: ProcessedStream,
 }
 
 /// What is known at one instant.
@@ -43,14 +40,9 @@ struct Reading {
 impl Throughput {
     async fn read(&self) -> Reading {
         let mut account = self.queue.account();
-        let intake = self.intake.account();
-        let mut group_processed = None;
-        if let Some(stream) = &self.processed {
-            // What was heard and never got to the durable queue failed here, too.
-            account.received = intake.received;
-            account.dead_lettered += intake.dead_lettered;
-            group_processed = stream.entries_added().await.ok();
-        }
+        // What went on to another replica is in its account.
+        account.received -= account.elsewhere;
+        let group_processed = self.processed.entries_added().await.ok();
         Reading {
             at: Instant::now(),
             account,

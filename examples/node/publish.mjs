@@ -1,4 +1,4 @@
-// Publishes messages to a group that has --queue stream, which acknowledges them: publish.mjs [URL] [COUNT].
+// Publishes messages to a group, which acknowledges them: publish.mjs [URL] [COUNT].
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 

@@ -1,5 +1,5 @@
-"""Publishes messages: publish.py [URL] [COUNT]. With an http:// URL of a group that has --queue stream,
-each is acknowledged; with a redis:// URL (it needs redis-py) they are published on the channel."""
+"""Publishes messages: publish.py [URL] [COUNT]. With an http:// URL of a group each is acknowledged;
+with a redis:// URL (it needs redis-py) they are published on the channel."""
 import json, sys, time, urllib.error, urllib.request, uuid
 
 def post(url, lines):

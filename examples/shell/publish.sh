@@ -1,6 +1,6 @@
 #!/bin/sh
-# Publishes messages: publish.sh [URL] [COUNT]. With an http:// URL of a group that has --queue stream, each
-# is acknowledged; with a redis:// URL they are published on the channel.
+# Publishes messages: publish.sh [URL] [COUNT]. With an http:// URL of a group each is
+# acknowledged; with a redis:// URL they are published on the channel.
 url=${1:-http://127.0.0.1:5000} count=${2:-10}
 
 messages() { # One a line. The id says which message it is: use one that your data has.

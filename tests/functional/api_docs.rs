@@ -159,7 +159,6 @@ async fn a_consumer_describes_only_the_routes_it_has() -> Result<()> {
     let redis = redis().await?;
     for (args, has_one, has_many) in [
         (["--intake", "pull"], false, false),
-        (["--intake", "pull-chunks"], false, false),
         (["--maxBatch", "1"], true, false),
     ] {
         let consumer = consumer_without_group(&redis, 1, &args).await?;

@@ -88,7 +88,8 @@ async fn a_flood_of_bad_input_does_not_stand_in_the_way_of_messages() -> Result<
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
     for number in 0..200 {
-        bus.publish("x".repeat(2000)).await?;
+        bus.publish(format!("{number} {}", "x".repeat(2000)))
+            .await?;
         bus.publish_id(&format!("m{number}")).await?;
     }
     wait_until("all good messages to be delivered", PATIENCE, async || {

@@ -168,6 +168,7 @@ async fn each_message_of_a_batch_ends_in_its_own_way() -> Result<()> {
     let scene = Scene::with(&ids, &[]).await?;
     let fake = batch_consumer(Arc::new(100.into()), mixed).await?;
     scene.join(&fake).await?;
+    scene.bus.wait_for_failed(1).await?;
     let another = services::consumer(&scene.redis, &scene.group, &[]).await?;
     wait_for_status(&scene.group, &json!({ "queued": 0, "in_flight": 0 })).await?;
 

@@ -1,7 +1,7 @@
 //! Whose fault it is that a message was not processed: its own, its consumer's or nobody's.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -92,8 +92,10 @@ async fn what_a_proxy_could_not_hand_on_is_no_attempt_of_a_message() -> Result<(
         scene.expect_all_processed().await?;
         assert!(!proxy.received()?.is_empty(), "it was never tried");
         // It gets one message at a time, and the other one most of them.
+        let round = AtomicU32::new(0);
         wait_until("it to be left out", PATIENCE, async || {
-            scene.publish(MESSAGES, "more").await?;
+            let round = round.fetch_add(1, Ordering::Relaxed);
+            scene.publish(MESSAGES, &format!("more {round} ")).await?;
             Ok(scene.ejections().await? != "0")
         })
         .await?;

@@ -94,17 +94,6 @@ async fn settings_that_cannot_be_used_are_refused_as_without_the_check() -> Resu
             assert!(text.contains(word) && !text.contains("s3cret"), "{text}");
         }
     }
-    let args = [
-        "--checkConfig",
-        "--queue",
-        "stream",
-        "--dedupWindowSeconds",
-        "0",
-    ];
-    assert_eq!(
-        run(&binaries.group, &args, &[]).await?.status.code(),
-        Some(64)
-    );
     let args = ["--checkConfig", "--advertisedHost", "no host"];
     let output = run(&binaries.consumer, &args, &[]).await?;
     assert_eq!(output.status.code(), Some(64), "{output:?}");

@@ -20,7 +20,7 @@ async fn tellings(redis: &PrivateRedis) -> Result<Vec<(&'static Path, Vec<String
         at("--count 3"),
         at("deadLetters list"),
         at("deadLetters show a"),
-        at("deadLetters replay --all --dryRun --queue memory"),
+        at("deadLetters replay --all --dryRun"),
         at("deadLetters purge --all --dryRun"),
     ];
     let mut tellings = Vec::new();
@@ -68,7 +68,15 @@ async fn run(
 #[tokio::test]
 async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
     let redis = redis().await?;
-    Bus::of(&redis).bury(&["a"]).await?;
+    let bus = Bus::of(&redis);
+    bus.bury(&["a"]).await?;
+    let account = [
+        "HSET",
+        "{messages:processed}:account",
+        "identity",
+        "00000000000000aa",
+    ];
+    bus.command::<u64>(&account).await?;
     for (program, args) in tellings(&redis).await? {
         let (code, said) = run(program, &args, closed()?, Stdio::piped()).await?;
         assert_eq!(code, Some(0), "{program:?} {args:?}: {said}");
@@ -84,7 +92,15 @@ async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
 #[tokio::test]
 async fn an_output_without_room_is_told_in_one_sentence() -> Result<()> {
     let redis = redis().await?;
-    Bus::of(&redis).bury(&["a"]).await?;
+    let bus = Bus::of(&redis);
+    bus.bury(&["a"]).await?;
+    let account = [
+        "HSET",
+        "{messages:processed}:account",
+        "identity",
+        "00000000000000aa",
+    ];
+    bus.command::<u64>(&account).await?;
     for (program, args) in tellings(&redis).await? {
         let full = File::options().write(true).open("/dev/full")?;
         let (code, said) = run(program, &args, full.into(), Stdio::piped()).await?;

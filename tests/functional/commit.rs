@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use harness::{
-    Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service,
+    Bus, FakeConsumer, PATIENCE, Reply, Service,
     calls::{post_to, process_message},
-    services::{durable_group, group, redis},
+    services::{group, redis},
     status::wait_for_status,
     wait_until,
 };
@@ -135,31 +135,19 @@ async fn a_message_of_more_fields_than_an_entry_may_have_is_the_messages_fault()
     Ok(())
 }
 
-/// A group with either queue.
-async fn group_of(redis: &PrivateRedis, is_durable: bool) -> Result<Service> {
-    if is_durable {
-        durable_group(redis, &[]).await
-    } else {
-        group(redis, &[]).await
-    }
-}
-
 #[tokio::test]
-async fn what_has_too_many_fields_is_a_dead_letter_with_either_queue() -> Result<()> {
-    for is_durable in [false, true] {
-        let redis = redis().await?;
-        let bus = Bus::of(&redis);
-        let group = group_of(&redis, is_durable).await?;
-        let _consumer = harness::services::consumer(&redis, &group, &[]).await?;
-        let payload = message_of_fields("many", 5000).to_string();
-        bus.publish(&payload).await?;
-        let failed = bus.wait_for_failed(1).await?;
-        assert_eq!(failed[0].text("reason")?, "rejected");
-        assert_eq!(failed[0].text("attempts")?, "1");
-        assert_eq!(failed[0].text("payload")?, payload);
-        wait_for_status(&group, &json!({ "dead_lettered": 1, "in_flight": 0 })).await?;
-    }
-    Ok(())
+async fn what_has_too_many_fields_is_a_dead_letter() -> Result<()> {
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let group = group(&redis, &[]).await?;
+    let _consumer = harness::services::consumer(&redis, &group, &[]).await?;
+    let payload = message_of_fields("many", 5000).to_string();
+    bus.publish(&payload).await?;
+    let failed = bus.wait_for_failed(1).await?;
+    assert_eq!(failed[0].text("reason")?, "rejected");
+    assert_eq!(failed[0].text("attempts")?, "1");
+    assert_eq!(failed[0].text("payload")?, payload);
+    wait_for_status(&group, &json!({ "dead_lettered": 1, "in_flight": 0 })).await
 }
 
 /// Brings a message until it is committed: on a busy machine Redis may not take it in time.
@@ -193,25 +181,22 @@ async fn messages_of_very_many_fields_are_committed_however_many_come_at_once() 
 
 #[tokio::test]
 async fn an_answer_lost_after_the_commit_leaves_one_entry_and_counts_as_processed() -> Result<()> {
-    for is_durable in [false, true] {
-        let redis = redis().await?;
-        let bus = Bus::of(&redis);
-        let group = group_of(&redis, is_durable).await?;
-        let real = lonely_consumer(redis.port(), &[]).await?;
-        let unlucky =
-            FakeConsumer::join(&group, Reply::Swallowed(real.url("/processMessage"))).await?;
-        let ids: Vec<_> = (0..50).map(|number| number.to_string()).collect();
-        bus.publish_ids(&ids).await?;
-        wait_until("all to be committed unheard", PATIENCE, async || {
-            Ok(bus.finished().await? == 50)
-        })
-        .await?;
-        unlucky.answer_messages(Reply::Relayed(real.url("/processMessage")));
-        let expected = json!({ "received": 50, "processed": 50, "duplicate": 0 });
-        wait_for_status(&group, &expected).await?;
-        assert_eq!(bus.processed().await?.len(), 50);
-        assert!(bus.failed().await?.is_empty());
-    }
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    let group = group(&redis, &[]).await?;
+    let real = lonely_consumer(redis.port(), &[]).await?;
+    let unlucky = FakeConsumer::join(&group, Reply::Swallowed(real.url("/processMessage"))).await?;
+    let ids: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    wait_until("all to be committed unheard", PATIENCE, async || {
+        Ok(bus.finished().await? == 50)
+    })
+    .await?;
+    unlucky.answer_messages(Reply::Relayed(real.url("/processMessage")));
+    let expected = json!({ "received": 50, "processed": 50, "duplicate": 0 });
+    wait_for_status(&group, &expected).await?;
+    assert_eq!(bus.processed().await?.len(), 50);
+    assert!(bus.failed().await?.is_empty());
     Ok(())
 }
 

@@ -68,6 +68,11 @@ async fn a_burst_is_processed_whole() -> Result<()> {
     let (bus, mut ledger) = (Bus::of(&stack.redis), Ledger::default());
     ledger.publish(&bus, 10_000).await;
     assert_eq!(ledger.heard(), 10_000);
+    // So many take a while on a machine that does much else.
+    wait_until("all to have ended", 4 * PATIENCE, async || {
+        Ok(bus.finished().await? == 10_000)
+    })
+    .await?;
     let account = ledger.wait_until_settled(&bus).await?;
     assert_eq!(account.processed.len(), 10_000, "{:?}", account.failed);
     assert_eq!(bus.processed().await?.len(), 10_000, "each once");

@@ -3,9 +3,7 @@
 use anyhow::{Result, ensure};
 use harness::{
     Bus, FakeConsumer, PATIENCE, Page, PrivateRedis, Reply, calls,
-    services::{
-        consumer, durable_group, fixed_port, group, group_at, id_of, redis, wait_until_subscribed,
-    },
+    services::{consumer, fixed_port, group, group_at, id_of, redis, wait_until_subscribed},
     status::wait_for_status,
     wait_until,
 };
@@ -151,7 +149,7 @@ async fn a_dead_letter_is_replayed_by_clicking() -> Result<()> {
 #[tokio::test]
 async fn all_of_a_reason_are_replayed_after_a_question() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &["--dashboardReplay", "true"]).await?;
+    let group = group(&redis, &["--dashboardReplay", "true"]).await?;
     let (_consumer, page) = with_dead_letters(&redis, &group, &["a", "b", "c"]).await?;
     let Some(page) = page else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The stream `messages:failed`: what no consumer could take, with all it takes to replay it.
+//! The stream `{messages:processed}:failed`: what no consumer could take, with all it takes to replay it.
 
 use anyhow::Result;
 use harness::{
@@ -70,30 +70,15 @@ async fn when_all_consumers_fail_each_message_goes_there_once_after_its_attempts
 }
 
 #[tokio::test]
-async fn a_message_tried_for_too_long_goes_there_whatever_attempts_are_left() -> Result<()> {
-    let redis = redis().await?;
-    let args = ["--deliveryDeadlineSeconds", "1", "--maxAttempts", "1000000"];
-    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
-    let consumer = FakeConsumer::join(&group, Reply::status(500)).await?;
-    bus.publish_id("m").await?;
-    let failed = bus.wait_for_failed(1).await?;
-    assert_eq!(failed[0].text("reason")?, "deadline_exceeded");
-    let attempts: usize = failed[0].text("attempts")?.parse()?;
-    assert_eq!(attempts, consumer.received()?.len());
-    Ok(())
-}
-
-#[tokio::test]
 async fn time_without_any_consumer_does_not_count_against_a_message() -> Result<()> {
     let redis = redis().await?;
-    let args = ["--deliveryDeadlineSeconds", "1"];
-    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     bus.publish_id("m").await?;
     // Two lines of throughput are three seconds apart.
-    group.wait_for_log(r#""queued":1"#, PATIENCE).await?;
+    wait_for_status(&group, &json!({ "queued": 1 })).await?;
     let mark = group.log().mark();
     let log = group.log();
-    log.wait_for_since(mark, r#""queued":1"#, PATIENCE).await?;
+    log.wait_for_since(mark, "throughput", PATIENCE).await?;
     let consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
     wait_for_account(&group, 1, 0).await?;
     assert_eq!(consumer.received()?, ["m"]);
@@ -106,7 +91,7 @@ async fn dead_letters_wait_for_redis_and_are_all_written_when_it_is_back() -> Re
     let redis = redis().await?;
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     // Redis refuses to write: the stream's name is taken by something else.
-    bus.command::<()>(&["SET", "messages:failed", "text"])
+    bus.command::<()>(&["SET", "{messages:processed}:failed", "text"])
         .await?;
     for number in 0..10 {
         bus.publish(format!("bad {number}")).await?;
@@ -114,7 +99,8 @@ async fn dead_letters_wait_for_redis_and_are_all_written_when_it_is_back() -> Re
     let text = "cannot write dead letters";
     let line = group.wait_for_log(text, PATIENCE).await?;
     assert!(line.contains("WRONGTYPE"), "{line}");
-    bus.command::<u64>(&["DEL", "messages:failed"]).await?;
+    bus.command::<u64>(&["DEL", "{messages:processed}:failed"])
+        .await?;
     wait_for_account(&group, 0, 10).await?;
     let failed = bus.wait_for_failed(10).await?;
     let mut payloads = Vec::new();

@@ -1,4 +1,4 @@
-//! `publisher deadLetters` with the letters of the queue of chunks.
+//! `publisher deadLetters` with the letters of the queue.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ impl Scene {
     }
 
     async fn run(&self, args: &[&str]) -> Result<String> {
-        let ended = dead_letters(&self.redis, &[args, &["--queue", "chunks"]].concat()).await?;
+        let ended = dead_letters(&self.redis, args).await?;
         ensure!(ended.code == Some(0), "{args:?}: {ended:?}");
         Ok(ended.output)
     }
@@ -105,34 +105,5 @@ async fn a_message_that_came_again_is_not_moved_back() -> Result<()> {
     let said = scene.run(&["replay", "--all"]).await?;
     assert!(said.contains("its message came again since: 1"), "{said}");
     assert_eq!(scene.lengths().await?, [1, 1, 1]);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_replay_to_the_wrong_kind_of_queue_ends_before_anything_is_done() -> Result<()> {
-    let scene = Scene::start(&["a"]).await?;
-    let refused = async |args: &[&str], words: &str| -> Result<()> {
-        let ended = dead_letters(&scene.redis, args).await?;
-        assert_eq!(ended.code, Some(1), "{ended:?}");
-        assert!(ended.output.contains(words), "{}", ended.output);
-        Ok(())
-    };
-    scene.bus.bury(&["old"]).await?;
-    refused(&["replay", "--all", "--queue", "stream"], "--queue chunks").await?;
-    let other = [
-        "list",
-        "--queue",
-        "chunks",
-        "--failedStream",
-        "messages:other",
-    ];
-    refused(&other, "--failedStream does not go with").await?;
-    scene.bus.command::<u64>(&["DEL", ACCOUNT]).await?;
-    refused(
-        &["replay", "--all", "--queue", "chunks"],
-        "there is no queue",
-    )
-    .await?;
-    assert_eq!(scene.lengths().await?, [0, 0, 1]);
     Ok(())
 }

@@ -17,7 +17,7 @@ async fn run(redis: &PrivateRedis, args: &[&str]) -> Result<String> {
 async fn bury_unfit(bus: &Bus, payload: &str) -> Result<String> {
     let id = [
         "XADD",
-        "messages:failed",
+        "{messages:processed}:failed",
         "*",
         "payload",
         payload,
@@ -142,13 +142,13 @@ async fn an_id_that_is_an_entrys_and_a_messages_is_taken_for_the_entrys() -> Res
 }
 
 #[tokio::test]
-async fn streams_and_redis_can_be_named_and_what_is_wrong_is_told() -> Result<()> {
+async fn the_stream_and_redis_can_be_named_and_what_is_wrong_is_told() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     bus.bury(&["a"]).await?;
-    bus.command::<()>(&["RENAME", "messages:failed", "other"])
+    bus.command::<()>(&["RENAME", "{messages:processed}:failed", "{other}:failed"])
         .await?;
-    let said = run(&redis, &["list", "--failedStream", "other"]).await?;
+    let said = run(&redis, &["list", "--processedStream", "other"]).await?;
     assert!(said.contains("1 letter"), "{said}");
     let ended = dead_letters(&redis, &["list", "--redisServerPort", "1"]).await?;
     assert_eq!(ended.code, Some(1));

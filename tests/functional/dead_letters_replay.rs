@@ -1,6 +1,6 @@
 //! `publisher deadLetters replay`: what was given up is processed after all, and never twice.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use harness::{
@@ -9,25 +9,23 @@ use harness::{
     wait_until,
 };
 
-/// The durable queue.
+/// The queue.
 const QUEUE: &str = "{messages:processed}:queue";
 
-/// A group that keeps messages in `queue`, and how to replay to it.
+/// A group, and how to replay to it.
 struct Scene {
     group: Service,
     bus: Bus,
     redis: PrivateRedis,
-    queue: &'static str,
 }
 
 impl Scene {
-    async fn start(queue: &'static str) -> Result<Self> {
+    async fn start() -> Result<Self> {
         let redis = redis().await?;
         Ok(Self {
-            group: group(&redis, &["--queue", queue, "--maxAttempts", "1"]).await?,
+            group: group(&redis, &["--maxAttempts", "1"]).await?,
             bus: Bus::of(&redis),
             redis,
-            queue,
         })
     }
 
@@ -48,21 +46,13 @@ impl Scene {
         Ok(())
     }
 
-    /// Starts a consumer, and waits until the group reads the durable queue for it.
     async fn add_consumer(&self) -> Result<Service> {
-        let consumer = consumer(&self.redis, &self.group, &[]).await?;
-        wait_until("the group to read its queue", PATIENCE, async || {
-            let exists: u64 = self.bus.command(&["EXISTS", QUEUE]).await?;
-            Ok(self.queue == "memory" || exists == 1)
-        })
-        .await?;
-        Ok(consumer)
+        consumer(&self.redis, &self.group, &[]).await
     }
 
     /// Replays and returns all that was said; it must end well.
     async fn replay(&self, args: &[&str]) -> Result<String> {
-        let own = ["replay", "--queue", self.queue];
-        let ended = dead_letters(&self.redis, &[&own, args].concat()).await?;
+        let ended = dead_letters(&self.redis, &[&["replay"], args].concat()).await?;
         ensure!(ended.code == Some(0), "{args:?}: {ended:?}");
         Ok(ended.output)
     }
@@ -93,18 +83,17 @@ impl Scene {
             self.bus.failed().await?,
             self.bus.processed().await?
         );
-        for set in ["settled:0", "settled:1", "queued:0", "queued:1"] {
-            let key = format!("{{messages:processed}}:{set}");
-            let ids: BTreeSet<Vec<u8>> = self.bus.command(&["SMEMBERS", &key]).await?;
-            state.push_str(&format!("{ids:?}"));
-        }
+        let account = ["HGETALL", "{messages:processed}:account"];
+        let account: BTreeMap<String, String> = self.bus.command(&account).await?;
+        state.push_str(&format!("{account:?}"));
         let queued: u64 = self.bus.command(&["XLEN", QUEUE]).await?;
         Ok(format!("{state} {queued}"))
     }
 }
 
-async fn after_repair_all_are_processed_once(queue: &'static str) -> Result<()> {
-    let scene = Scene::start(queue).await?;
+#[tokio::test]
+async fn after_repair_all_are_processed_once() -> Result<()> {
+    let scene = Scene::start().await?;
     let ids = ["a", "b", "c", "d", "e", "f"];
     scene.fail(&ids, Reply::status(500)).await?;
     let mut failed = bus::ids(&scene.bus.failed().await?)?;
@@ -125,17 +114,8 @@ async fn after_repair_all_are_processed_once(queue: &'static str) -> Result<()> 
 }
 
 #[tokio::test]
-async fn after_repair_all_are_processed_once_from_memory() -> Result<()> {
-    after_repair_all_are_processed_once("memory").await
-}
-
-#[tokio::test]
-async fn after_repair_all_are_processed_once_from_the_stream() -> Result<()> {
-    after_repair_all_are_processed_once("stream").await
-}
-
-async fn replays_at_once_share_the_letters(queue: &'static str) -> Result<()> {
-    let scene = Scene::start(queue).await?;
+async fn replays_at_once_share_the_letters() -> Result<()> {
+    let scene = Scene::start().await?;
     let _consumer = scene.add_consumer().await?;
     let mut ids: Vec<_> = (0..2000).map(|number| number.to_string()).collect();
     let letters: Vec<_> = ids.iter().map(String::as_str).collect();
@@ -160,33 +140,21 @@ async fn replays_at_once_share_the_letters(queue: &'static str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn replays_at_once_share_the_letters_of_memory() -> Result<()> {
-    replays_at_once_share_the_letters("memory").await
-}
-
-#[tokio::test]
-async fn replays_at_once_share_the_letters_of_the_stream() -> Result<()> {
-    replays_at_once_share_the_letters("stream").await
-}
-
-async fn what_is_processed_by_now_is_skipped(queue: &'static str) -> Result<()> {
-    let scene = Scene::start(queue).await?;
+async fn what_is_processed_by_now_is_skipped() -> Result<()> {
+    let scene = Scene::start().await?;
     let _consumer = scene.add_consumer().await?;
     // Before the letter was written, and forgotten long ago.
     let add = |id| ["XADD", "messages:processed", "*", "message_id", id];
     scene.bus.command::<String>(&add("old")).await?;
     scene
         .bus
-        .bury(&["old", "new", "remembered", "twice", "twice", "open"])
+        .bury(&["old", "new", "twice", "twice", "open"])
         .await?;
     scene.bus.command::<String>(&add("new")).await?;
-    // Processed, but its entry was trimmed.
-    let remember = ["SADD", "{messages:processed}:settled:1", "remembered"];
-    scene.bus.command::<u64>(&remember).await?;
     for args in [&["--all", "--dryRun"][..], &["--all"]] {
         let said = scene.replay(args).await?;
-        assert!(said.contains("replayed 2, skipped 4"), "{said}");
-        assert!(said.contains("processed already: 3"), "{said}");
+        assert!(said.contains("replayed 2, skipped 3"), "{said}");
+        assert!(said.contains("processed already: 2"), "{said}");
         assert!(
             said.contains("another letter has the same message: 1"),
             "{said}"
@@ -194,7 +162,7 @@ async fn what_is_processed_by_now_is_skipped(queue: &'static str) -> Result<()> 
     }
     assert_eq!(scene.processed().await?, ["new", "old", "open", "twice"]);
     let left = bus::ids(&scene.bus.failed().await?)?;
-    assert_eq!(left, ["old", "new", "remembered", "twice"]);
+    assert_eq!(left, ["old", "new", "twice"]);
     // By now the other one is processed, too.
     let said = scene.replay(&["twice"]).await?;
     assert!(said.contains("replayed 0, skipped 1"), "{said}");
@@ -203,17 +171,8 @@ async fn what_is_processed_by_now_is_skipped(queue: &'static str) -> Result<()> 
 }
 
 #[tokio::test]
-async fn what_is_processed_by_now_is_skipped_with_memory() -> Result<()> {
-    what_is_processed_by_now_is_skipped("memory").await
-}
-
-#[tokio::test]
-async fn what_is_processed_by_now_is_skipped_with_the_stream() -> Result<()> {
-    what_is_processed_by_now_is_skipped("stream").await
-}
-
-async fn some_can_be_chosen_and_a_dry_run_changes_nothing(queue: &'static str) -> Result<()> {
-    let scene = Scene::start(queue).await?;
+async fn some_can_be_chosen_and_a_dry_run_changes_nothing() -> Result<()> {
+    let scene = Scene::start().await?;
     scene.fail(&["a", "b"], Reply::status(400)).await?;
     scene.bus.bury(&["c"]).await?;
     for payload in ["no JSON", r#"{"id":1}"#] {
@@ -244,40 +203,24 @@ async fn some_can_be_chosen_and_a_dry_run_changes_nothing(queue: &'static str) -
 }
 
 #[tokio::test]
-async fn some_can_be_chosen_and_a_dry_run_changes_nothing_with_memory() -> Result<()> {
-    some_can_be_chosen_and_a_dry_run_changes_nothing("memory").await
-}
-
-#[tokio::test]
-async fn some_can_be_chosen_and_a_dry_run_changes_nothing_with_the_stream() -> Result<()> {
-    some_can_be_chosen_and_a_dry_run_changes_nothing("stream").await
-}
-
-#[tokio::test]
-async fn what_nobody_would_hear_stays_and_that_is_an_error() -> Result<()> {
+async fn without_a_queue_letters_stay_and_that_is_an_error() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     bus.bury(&["a", "b"]).await?;
     let ended = dead_letters(&redis, &["replay", "--all"]).await?;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.output.contains("unheard 2"), "{}", ended.output);
-    assert!(
-        ended.output.contains("consumer-group-app"),
-        "{}",
-        ended.output
-    );
-    let ended = dead_letters(&redis, &["replay", "--all", "--queue", "stream"]).await?;
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.output.contains("--queue stream"), "{}", ended.output);
+    for words in ["there is no queue", "consumer-group-app"] {
+        assert!(ended.output.contains(words), "{}", ended.output);
+    }
     let keys: Vec<String> = bus.command(&["KEYS", "*"]).await?;
-    assert_eq!(keys, ["messages:failed"]);
+    assert_eq!(keys, ["{messages:processed}:failed"]);
     assert_eq!(bus::ids(&bus.failed().await?)?, ["a", "b"]);
     Ok(())
 }
 
 #[tokio::test]
 async fn what_fails_again_has_one_letter_and_the_replay_ends() -> Result<()> {
-    let scene = Scene::start("memory").await?;
+    let scene = Scene::start().await?;
     scene.fail(&["a", "b"], Reply::status(400)).await?;
     let consumer = FakeConsumer::join(&scene.group, Reply::status(400)).await?;
     let said = scene.replay(&["--all"]).await?;
@@ -285,16 +228,4 @@ async fn what_fails_again_has_one_letter_and_the_replay_ends() -> Result<()> {
     let again =
         async || Ok(consumer.received()?.len() == 2 && scene.bus.failed().await?.len() == 2);
     wait_until("both to fail again", PATIENCE, again).await
-}
-
-#[tokio::test]
-async fn a_replay_beside_the_durable_queue_warns_and_is_done() -> Result<()> {
-    let scene = Scene::start("stream").await?;
-    let _consumer = scene.add_consumer().await?;
-    scene.bus.bury(&["a"]).await?;
-    let ended = dead_letters(&scene.redis, &["replay", "--all"]).await?;
-    assert_eq!(ended.code, Some(0));
-    assert!(ended.output.contains("warning"), "{}", ended.output);
-    assert_eq!(scene.processed().await?, ["a"]);
-    Ok(())
 }

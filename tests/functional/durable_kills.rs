@@ -1,4 +1,4 @@
-//! With `--queue stream` no process that is killed, stopped or frozen takes a message with it.
+//! No process that is killed, stopped or frozen takes a message with it.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, Ledger, PATIENCE, ReplicaOptions, Replicas, Reply, Signal,
     replicas::wait_until_each_is_processed_once,
-    services::{self, durable_group, redis, wait_until_joined},
+    services::{self, group, redis, wait_until_joined},
     status::wait_for_status,
     wait_until,
 };
@@ -77,11 +77,11 @@ async fn the_only_replica_killed_while_messages_wait_delivers_them_after_its_ret
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     let mut ledger = Ledger::default();
-    let mut group = durable_group(&redis, &[]).await?;
+    let mut first = group(&redis, &[]).await?;
     ledger.publish(&bus, 1000).await;
-    wait_for_status(&group, &json!({ "queued": 1000, "buffered": 0 })).await?;
-    group.kill().await?;
-    let group = durable_group(&redis, &[]).await?;
+    wait_for_status(&first, &json!({ "queued": 1000, "buffered": 0 })).await?;
+    first.kill().await?;
+    let group = group(&redis, &[]).await?;
     let _consumer = services::consumer(&redis, &group, &[]).await?;
     wait_until_each_is_processed_once(&bus, &ledger).await?;
     let expected = json!({ "received": 1000, "processed": 1000, "in_flight": 0, "queued": 0 });
@@ -94,13 +94,13 @@ async fn the_only_replica_killed_with_messages_in_hand_delivers_them_after_its_r
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     let mut ledger = Ledger::default();
-    let mut group = durable_group(&redis, &[]).await?;
-    let consumer = services::consumer(&redis, &group, &["--processingDelayMs", "50"]).await?;
+    let mut first = group(&redis, &[]).await?;
+    let consumer = services::consumer(&redis, &first, &["--processingDelayMs", "50"]).await?;
     ledger.publish(&bus, 1000).await;
     wait_for_finished(&bus, 100).await?;
-    group.kill().await?;
+    first.kill().await?;
     assert!(bus.age_pending().await? > 0);
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     wait_until_joined(&group, &services::id_of(&consumer)?).await?;
     wait_until_each_is_processed_once(&bus, &ledger).await
 }
@@ -110,7 +110,7 @@ async fn a_replica_that_is_stopped_gives_back_at_once_what_it_holds() -> Result<
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     let args = ["--attemptTimeoutMs", "60000", "--shutdownGraceSeconds", "1"];
-    let mut leaving = durable_group(&redis, &args).await?;
+    let mut leaving = group(&redis, &args).await?;
     let real = lonely_consumer(redis.port(), &[]).await?;
     let consumer = FakeConsumer::join(&leaving, Reply::Silence).await?;
     let mut ledger = Ledger::default();
@@ -120,7 +120,7 @@ async fn a_replica_that_is_stopped_gives_back_at_once_what_it_holds() -> Result<
         Ok(!consumer.received()?.is_empty())
     })
     .await?;
-    let staying = durable_group(&redis, &args).await?;
+    let staying = group(&redis, &args).await?;
     wait_until_joined(&staying, &consumer.id()).await?;
     consumer.answer_messages(Reply::Relayed(real.url("/processMessage")));
     assert_eq!(leaving.terminate(PATIENCE).await?.code(), Some(0));
@@ -147,16 +147,16 @@ async fn what_a_stopped_replica_never_tried_does_not_count_as_delivered() -> Res
     ];
     let consumer = FakeConsumer::start(Reply::Silence).await?;
     let mut ledger = Ledger::default();
-    let mut group = durable_group(&redis, &args).await?;
-    consumer.register_with(&group).await?;
+    let mut first = group(&redis, &args).await?;
+    consumer.register_with(&first).await?;
     ledger.publish(&bus, 50).await;
-    wait_for_status(&group, &json!({ "in_flight": 50 })).await?;
-    assert_eq!(group.terminate(PATIENCE).await?.code(), Some(0));
+    wait_for_status(&first, &json!({ "in_flight": 50 })).await?;
+    assert_eq!(first.terminate(PATIENCE).await?.code(), Some(0));
     let tried = consumer.received()?;
     assert_eq!(tried.len(), 1);
     let real = lonely_consumer(redis.port(), &[]).await?;
     consumer.answer_messages(Reply::Relayed(real.url("/processMessage")));
-    let group = durable_group(&redis, &args).await?;
+    let group = group(&redis, &args).await?;
     let expected = json!({ "processed": 49, "dead_lettered": 1, "in_flight": 0 });
     wait_for_status(&group, &expected).await?;
     let failed = bus.failed().await?;

@@ -1,11 +1,11 @@
-//! `--queue stream`: what is published waits in Redis, and replicas of the group share it.
+//! What is published waits in Redis, and replicas of the group share it.
 
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, Ledger, PATIENCE, ReplicaOptions, Replicas, Reply,
     replicas::{wait_until_each_ended_once, wait_until_each_is_processed_once},
-    services::{self, durable_group, redis, wait_until_joined},
-    status::wait_for_status,
+    services::{self, group, redis, wait_until_joined},
+    status::{status, wait_for_status},
     wait_until,
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn two_replicas_deliver_each_message_once_and_the_account_adds_up() -> Res
     wait_until_each_is_processed_once(&bus, &ledger).await?;
     // Both heard each of them.
     let expected = json!({
-        "queue": "stream", "received": 6000, "processed": 3000, "duplicate": 3000,
+        "received": 6000, "processed": 3000, "duplicate": 3000,
         "dead_lettered": 0, "in_flight": 0, "queued": 0, "buffered": 0,
     });
     for group in &replicas.groups {
@@ -49,7 +49,7 @@ async fn an_id_published_a_thousand_times_to_two_replicas_is_one_entry() -> Resu
 #[tokio::test]
 async fn without_consumers_messages_stay_in_the_queue_until_one_comes() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let mut ledger = Ledger::default();
     ledger.publish(&bus, 500).await;
     let waiting = json!({ "received": 500, "queued": 500, "in_flight": 0, "buffered": 0 });
@@ -133,26 +133,25 @@ async fn what_all_consumers_fail_at_two_replicas_is_a_dead_letter_once() -> Resu
 async fn no_more_is_read_than_consumers_can_be_given_soon() -> Result<()> {
     let redis = redis().await?;
     let args = ["--attemptTimeoutMs", "60000"];
-    let (group, bus) = (durable_group(&redis, &args).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
     let _stuck = FakeConsumer::join(&group, Reply::Silence).await?;
     Ledger::default().publish(&bus, 2000).await;
     // The rest is there for another replica.
-    let expected = json!({ "in_flight": 256, "queued": 2000 - 256 });
-    wait_for_status(&group, &expected).await
+    wait_until("some to be held, and most not", PATIENCE, async || {
+        let status = status(&group).await?;
+        let number = |name: &str| status[name].as_u64().unwrap_or_default();
+        let (held, left) = (number("in_flight"), number("queued"));
+        Ok(held + left == 2000 && (1..=1024).contains(&held))
+    })
+    .await
 }
 
 /// Consumers that take longer than an attempt may, and commit all the same.
-async fn expect_late_commits_do_no_harm(queue: &str) -> Result<()> {
+#[tokio::test]
+async fn late_commits_leave_one_entry_or_one_dead_letter() -> Result<()> {
     let redis = redis().await?;
-    let args = [
-        "--queue",
-        queue,
-        "--attemptTimeoutMs",
-        "250",
-        "--maxAttempts",
-        "2",
-    ];
-    let (group, bus) = (services::group(&redis, &args).await?, Bus::of(&redis));
+    let args = ["--attemptTimeoutMs", "250", "--maxAttempts", "2"];
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
     let mut consumers = Vec::new();
     // The slowest commits after the message was given up, the quickest in time.
     for delay in ["100", "400", "900"] {
@@ -172,14 +171,4 @@ async fn expect_late_commits_do_no_harm(queue: &str) -> Result<()> {
     assert_eq!(processed + failed, 200);
     let expected = json!({ "processed": processed, "dead_lettered": failed, "duplicate": 0 });
     wait_for_status(&group, &expected).await
-}
-
-#[tokio::test]
-async fn late_commits_leave_one_entry_or_one_dead_letter_with_the_queue_in_memory() -> Result<()> {
-    expect_late_commits_do_no_harm("memory").await
-}
-
-#[tokio::test]
-async fn late_commits_leave_one_entry_or_one_dead_letter_with_the_durable_queue() -> Result<()> {
-    expect_late_commits_do_no_harm("stream").await
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use harness::{
     Bus, Language, Workshop,
-    services::{consumer, durable_group, group, redis},
+    services::{consumer, group, redis},
     status::wait_for_status,
 };
 use serde_json::json;
@@ -16,7 +16,7 @@ async fn all_are_acknowledged(language: Language) -> Result<()> {
         return Ok(());
     };
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let ended = workshop.publish(&group.url(""), COUNT).await?;
     ensure!(ended.code == Some(0), "{}", ended.output);
     wait_for_status(&group, &json!({ "received": COUNT, "duplicate": 0 })).await?;
@@ -44,17 +44,6 @@ async fn all_are_heard_or_it_fails(language: Language) -> Result<()> {
     Ok(())
 }
 
-async fn a_group_with_the_memory_queue_is_told_apart(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
-        return Ok(());
-    };
-    let redis = redis().await?;
-    let group = group(&redis, &[]).await?;
-    let ended = workshop.publish(&group.url(""), COUNT).await?;
-    assert_ne!(ended.code, Some(0), "{}", ended.output);
-    Ok(())
-}
-
 macro_rules! in_each {
     ($($name:ident: $claim:ident in $language:ident),* $(,)?) => { $(
         #[tokio::test]
@@ -70,7 +59,4 @@ in_each!(
     all_are_acknowledged_in_shell: all_are_acknowledged in Shell,
     all_are_heard_or_it_fails_in_python: all_are_heard_or_it_fails in Flask,
     all_are_heard_or_it_fails_in_shell: all_are_heard_or_it_fails in Shell,
-    the_memory_queue_is_told_apart_in_python: a_group_with_the_memory_queue_is_told_apart in Python,
-    the_memory_queue_is_told_apart_in_node: a_group_with_the_memory_queue_is_told_apart in Node,
-    the_memory_queue_is_told_apart_in_shell: a_group_with_the_memory_queue_is_told_apart in Shell,
 );

@@ -19,12 +19,7 @@ use serde_json::json;
 const MAX_LINES: usize = 40;
 
 /// No attempt is given up because the machine is busy, so that each message is tried once.
-const PATIENT: [&str; 4] = [
-    "--attemptTimeoutMs",
-    "25000",
-    "--deliveryDeadlineSeconds",
-    "60",
-];
+const PATIENT: [&str; 2] = ["--attemptTimeoutMs", "25000"];
 
 /// How many messages are published: fewer for a language that takes a process for each.
 fn many(language: Language) -> u64 {

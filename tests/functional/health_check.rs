@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, Reply, Signal, Stack, StackOptions,
     services::{self, group, id_of, redis, wait_for_members},
     wait_until,
 };
+
+/// An id that no other message has.
+fn new_id() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed).to_string()
+}
 
 #[tokio::test]
 async fn a_dead_consumer_is_removed_at_the_next_check() -> Result<()> {
@@ -30,7 +38,7 @@ async fn one_that_keeps_failing_and_answers_no_health_check_is_removed() -> Resu
     let sick = FakeConsumer::join(&group, Reply::status(500)).await?;
     sick.answer_health_checks(Reply::Silence);
     wait_until("the sick one to be removed", PATIENCE, async || {
-        bus.publish_id("m").await?;
+        bus.publish_id(&new_id()).await?;
         Ok(bus.members().await? == [well.id()])
     })
     .await?;
@@ -46,7 +54,7 @@ async fn one_that_fails_but_is_well_stays_a_member() -> Result<()> {
     let well = FakeConsumer::join(&group, Reply::status(200)).await?;
     let failing = FakeConsumer::join(&group, Reply::status(500)).await?;
     wait_until("the failing one to be checked", PATIENCE, async || {
-        bus.publish_id("m").await?;
+        bus.publish_id(&new_id()).await?;
         Ok(failing.health_checks() > 0)
     })
     .await?;

@@ -59,14 +59,7 @@ async fn a_group_whose_idle_connections_were_cut_answers_the_next_call_of_each_k
     let redis = redis().await?;
     let proxy = FaultProxy::start(&format!("127.0.0.1:{}", redis.port())).await?;
     let port = proxy.port().to_string();
-    let args = [
-        "--restApiPort",
-        "0",
-        "--redisServerPort",
-        &port,
-        "--queue",
-        "stream",
-    ];
+    let args = ["--restApiPort", "0", "--redisServerPort", &port];
     let group = Service::start(&binaries().await?.group, &args, &[]).await?;
     wait_until_subscribed(&group).await?;
     // It connects again at once, so that nobody ever sees it without a connection.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use harness::{
     Bus,
-    services::{consumer, consumer_without_group, durable_group, redis},
+    services::{consumer, consumer_without_group, group, redis},
     status::wait_for_status,
 };
 use serde_json::json;
@@ -23,7 +23,7 @@ fn with_properties(count: usize) -> String {
 /// Publishes messages just below, at and above the limit, and says what became of them.
 async fn expect_the_limit(intake: &str) -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let _consumer = match intake {
         "push" => consumer(&redis, &group, &[]).await?,
         _ => consumer_without_group(&redis, 1, &["--intake", intake]).await?,

@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply,
-    services::{durable_group, group},
-    status::wait_for_status,
+    Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, services::group, status::wait_for_status,
     wait_until,
 };
 use serde_json::json;
@@ -62,10 +60,7 @@ async fn a_message_far_beyond_the_limit_is_skipped_and_its_start_kept() -> Resul
 #[tokio::test]
 async fn large_messages_that_differ_at_their_end_alone_each_have_a_letter() -> Result<()> {
     let redis = patient_redis().await?;
-    let groups = [
-        durable_group(&redis, &[]).await?,
-        durable_group(&redis, &[]).await?,
-    ];
+    let groups = [group(&redis, &[]).await?, group(&redis, &[]).await?];
     let bus = Bus::of(&redis);
     // Both replicas hear all of it; each of the three has one letter, the repeated one no second.
     for end in ["a", "b", "c", "a"] {

@@ -195,7 +195,17 @@ async fn what_waits_for_a_worker_that_becomes_slow_goes_to_the_others() -> Resul
     *slow.lock().unwrap_or_else(PoisonError::into_inner) = true;
     let more: Vec<_> = (0..500).map(|number| format!("n{number}")).collect();
     scene.publish(&more).await?;
-    wait_for_status(&scene.group, &json!({ "in_flight": 1, "queued": 499 })).await?;
+    wait_until(
+        "the slow one to have one, and no more",
+        PATIENCE,
+        async || {
+            let status = status(&scene.group).await?;
+            let left =
+                ["in_flight", "queued"].map(|name| status[name].as_u64().unwrap_or_default());
+            Ok(left.iter().sum::<u64>() == 500 && status["consumers"][0]["in_flight"] == 1)
+        },
+    )
+    .await?;
     let _well = scene.consumer(says, done).await?;
     wait_until("the other to be given the rest", PATIENCE, async || {
         Ok(status(&scene.group).await?["processed"] == 2499)

@@ -54,7 +54,7 @@ async fn every_answer_has_a_request_id_that_may_be_given() -> Result<()> {
 #[tokio::test]
 async fn an_error_is_logged_with_the_id_of_its_request() -> Result<()> {
     let mut redis = redis().await?;
-    let group = group(&redis, &["--queue", "stream"]).await?;
+    let group = group(&redis, &[]).await?;
     redis.kill().await?;
     request_id(&group, "/status", Some("find-me")).await?;
     let line = group.wait_for_log("find-me", PATIENCE).await?;
@@ -162,7 +162,7 @@ async fn the_throughput_reads_as_a_sentence() -> Result<()> {
     let line = group_line(&binaries().await?.group, redis.port());
     let line = line_of(Command::new("sh").args(["-c", &line]), "throughput").await?;
     let (_, said) = line.split_once(" INFO ").context("no level")?;
-    let expected = "throughput: 0 processed/s, 0 failed/s; 0 in flight, 0 queued, 0 consumers; so far 0 \
+    let expected = "throughput: 0 processed/s (0 by all groups and consumers), 0 failed/s; 0 in flight, 0 queued, 0 consumers; so far 0 \
                     processed, 0 duplicate, 0 failed";
     assert_eq!(said, expected);
     Ok(())

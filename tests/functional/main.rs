@@ -59,6 +59,7 @@ mod large_messages;
 mod late_answers;
 mod late_binding;
 mod logs;
+mod lost_end;
 mod network_consumer;
 mod network_redis;
 mod odd_json;

@@ -6,9 +6,7 @@ use anyhow::Result;
 use harness::{
     Bus, PATIENCE, Service,
     prometheus::programs,
-    services::{
-        consumer, consumer_without_group, durable_group, group, id_of, redis, wait_until_left,
-    },
+    services::{consumer, consumer_without_group, group, id_of, redis, wait_until_left},
     wait_until,
 };
 use local_stack::binaries::workspace;
@@ -64,7 +62,7 @@ async fn what_is_served_is_what_is_documented_and_promtool_finds_no_fault() -> R
 #[tokio::test]
 async fn without_redis_it_answers_and_says_so() -> Result<()> {
     let mut redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let consumer = consumer(&redis, &group, &[]).await?;
     redis.kill().await?;
     wait_for_line(&group, "consumer_group_redis_up 0").await?;
@@ -95,7 +93,7 @@ async fn a_consumer_that_left_has_no_series_and_its_attempts_still_count() -> Re
 #[tokio::test]
 async fn a_consumer_that_pulls_tells_how_old_its_messages_were() -> Result<()> {
     let redis = redis().await?;
-    let _group = durable_group(&redis, &[]).await?;
+    let _group = group(&redis, &[]).await?;
     let consumer = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
     let ids: Vec<_> = (0..50).map(|number| number.to_string()).collect();
     Bus::of(&redis).publish_ids(&ids).await?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use harness::{
     Bus, PATIENCE,
     prometheus::programs,
-    services::{consumer, consumer_without_group, durable_group, group, redis},
+    services::{consumer, consumer_without_group, group, redis},
     wait_until,
 };
 use local_stack::{Prometheus, binaries::workspace};
@@ -124,15 +124,13 @@ async fn wait_until_all_are_counted(prometheus: &Prometheus, published: u32) -> 
 }
 
 /// Messages go through a group that Prometheus scrapes; then each expression has an answer.
-async fn expect_prometheus_to_see(queue: &str) -> Result<()> {
+#[tokio::test]
+async fn prometheus_sees_a_group() -> Result<()> {
     let Some(programs) = programs()? else {
         return Ok(());
     };
     let redis = redis().await?;
-    let group = match queue {
-        "stream" => durable_group(&redis, &[]).await?,
-        _ => group(&redis, &[]).await?,
-    };
+    let group = group(&redis, &[]).await?;
     let (mut consumer, bus) = (consumer(&redis, &group, &[]).await?, Bus::of(&redis));
     let prometheus = Prometheus::start(&programs, &[&group, &consumer]).await?;
     let published = AtomicU32::new(0);
@@ -168,23 +166,13 @@ async fn expect_prometheus_to_see(queue: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn prometheus_sees_a_group_with_its_queue_in_memory() -> Result<()> {
-    expect_prometheus_to_see("memory").await
-}
-
-#[tokio::test]
-async fn prometheus_sees_a_group_with_the_durable_queue() -> Result<()> {
-    expect_prometheus_to_see("stream").await
-}
-
-#[tokio::test]
 async fn prometheus_sees_a_consumer_that_pulls_and_raises_no_alarm_until_it_is_gone() -> Result<()>
 {
     let Some(programs) = programs()? else {
         return Ok(());
     };
     let (redis, published) = (redis().await?, AtomicU32::new(0));
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let mut consumer = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
     let prometheus = Prometheus::start(&programs, &[&group, &consumer]).await?;
     let panels = panels()?;

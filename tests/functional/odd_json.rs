@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::{
     Bus, PATIENCE,
     calls::{pass_on, post_raw},
-    services::{binaries, consumer, durable_group, group, redis},
+    services::{binaries, consumer, group, redis},
     status::wait_for_status,
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 #[tokio::test]
 async fn a_number_of_any_size_is_delivered_and_recorded_as_it_was_published() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let consumer = consumer(&redis, &group, &[]).await?;
     let digits = "7".repeat(400);
     let message = |id: &str| {
@@ -72,7 +72,7 @@ async fn what_is_refused_is_told_in_words_that_fit() -> Result<()> {
 #[tokio::test]
 async fn a_byte_order_mark_before_a_message_is_left_out() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let consumer = consumer(&redis, &group, &[]).await?;
     let message = |id: &str| format!("{BYTE_ORDER_MARK}{{\"message_id\":\"{id}\"}}\n");
     bus.publish(message("published")).await?;

@@ -37,19 +37,17 @@ async fn start(redis: &PrivateRedis, is_group: bool, args: &[&str]) -> Result<Se
     Service::start(program, &[&own, args].concat(), &[]).await
 }
 
-async fn all_work_with_no_more_rights(queue: &str) -> Result<()> {
+#[tokio::test]
+async fn the_users_of_the_manual_suffice() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     make_users(&bus).await?;
-    let group = start(&redis, true, &["--queue", queue]).await?;
+    let group = start(&redis, true, &["--dashboardReplay", "true"]).await?;
     wait_until_subscribed(&group).await?;
     let to_group = ["--consumerGroupAppPort", group.port_text()];
     let mut consumer = start(&redis, false, &to_group).await?;
     wait_until_joined(&group, &id_of(&consumer)?).await?;
-    let mut pulling = None;
-    if queue == "stream" {
-        pulling = Some(start(&redis, false, &["--intake", "pull"]).await?);
-    }
+    let pulling = start(&redis, false, &["--intake", "pull"]).await?;
     let publisher = format!(
         "redis://publisher:PUBLISHER-PASSWORD@127.0.0.1:{}",
         redis.port()
@@ -58,7 +56,11 @@ async fn all_work_with_no_more_rights(queue: &str) -> Result<()> {
     Bus::at(&publisher).publish_ids(&ids).await?;
     Bus::at(&publisher).publish("no message").await?;
     wait_for_status(&group, &json!({ "processed": 200, "dead_lettered": 1 })).await?;
-    assert_eq!(calls::get(&group, "/ready").await?.status, 200);
+    for path in ["/ready", "/deadLetters"] {
+        assert_eq!(calls::get(&group, path).await?.status, 200, "{path}");
+    }
+    let replayed = calls::post(&group, "/deadLetters/replay", &json!({ "all": true })).await?;
+    assert_eq!(replayed.status, 200, "{replayed:?}");
     consumer.terminate(PATIENCE).await?;
     wait_for_members(&bus, &[]).await?;
     drop(pulling);
@@ -73,16 +75,6 @@ async fn denied(bus: &Bus) -> Result<Vec<String>> {
     let log: Vec<Vec<Value>> = bus.command(&["ACL", "LOG"]).await?;
     let shown = log.iter().map(|entry| format!("{entry:?}"));
     Ok(shown.filter(|entry| !entry.contains("setinfo")).collect())
-}
-
-#[tokio::test]
-async fn the_users_of_the_manual_suffice_for_the_memory_queue() -> Result<()> {
-    all_work_with_no_more_rights("memory").await
-}
-
-#[tokio::test]
-async fn the_users_of_the_manual_suffice_for_the_durable_queue() -> Result<()> {
-    all_work_with_no_more_rights("stream").await
 }
 
 #[tokio::test]

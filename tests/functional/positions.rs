@@ -1,4 +1,4 @@
-//! A consumer that is told where messages stand in the durable queue settles them there.
+//! A consumer that is told where messages stand in the queue settles them there.
 
 use anyhow::Result;
 use harness::{
@@ -120,7 +120,7 @@ async fn of_a_batch_each_message_is_settled_by_itself() -> Result<()> {
         json!({ "status": 200, "result": "duplicate", "settled": true })
     );
     assert_eq!(results[1], json!({ "status": 200, "settled": true }));
-    assert_eq!(results[2]["status"], 409);
+    assert_eq!(results[2]["status"], 412);
     assert_eq!(results[3], json!({ "status": 200, "settled": true }));
     assert_eq!(scene.processed().await?, ["a", "b", "c"]);
     Ok(())
@@ -134,7 +134,7 @@ async fn what_the_queue_knows_nothing_of_is_no_duplicate_and_leaves_no_entry() -
         scene.bus.command::<u64>(&["XDEL", key, CHUNK]).await?;
     }
     let answer = scene.process("a", &format!("{IDENTITY} {CHUNK}/0")).await?;
-    assert_eq!(answer.status, 409);
+    assert_eq!(answer.status, 412);
     assert!(answer.error()?.contains("position"), "{answer:?}");
     assert!(scene.processed().await?.is_empty());
     Ok(())

@@ -143,7 +143,6 @@ async fn a_consumer_says_how_many_messages_it_takes_at_once() -> Result<()> {
         (vec!["--maxBatch", "7"], json!(7)),
         (vec!["--maxBatch", "1"], Value::Null),
         (vec!["--intake", "pull"], Value::Null),
-        (vec!["--intake", "pull-chunks"], Value::Null),
     ];
     for (args, max_batch) in expected {
         let consumer = lonely_consumer(redis.port(), &args).await?;

@@ -1,10 +1,10 @@
-//! `POST /messages`: publishing that answers once messages are in the durable queue.
+//! `POST /messages`: publishing that answers once messages are in the queue.
 
 use anyhow::Result;
 use harness::{
     Bus, PATIENCE, ReplicaOptions, Replicas, Service,
     calls::{Answer, post, post_raw, post_to},
-    services::{self, durable_group, group, redis},
+    services::{self, group, redis},
     status::wait_for_status,
     wait_until,
 };
@@ -28,7 +28,7 @@ fn taken(created: u64, duplicate: u64) -> Answer {
 #[tokio::test]
 async fn a_message_is_taken_once_and_processed() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let message = json!({ "message_id": "m", "text": "hello" });
     assert_eq!(post(&group, "/messages", &message).await?, taken(1, 0));
     wait_for_status(&group, &json!({ "received": 1, "queued": 1 })).await?;
@@ -46,7 +46,7 @@ async fn a_message_is_taken_once_and_processed() -> Result<()> {
 #[tokio::test]
 async fn many_messages_are_taken_as_lines_each_id_once() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let lines = |from: usize, to: usize| {
         let line = |number| format!("{{\"message_id\":\"{number}\"}}\n");
         (from..to).map(line).collect::<String>()
@@ -71,7 +71,7 @@ async fn many_messages_are_taken_as_lines_each_id_once() -> Result<()> {
 #[tokio::test]
 async fn what_was_published_to_the_channel_too_is_delivered_once() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let _consumer = services::consumer(&redis, &group, &[]).await?;
     bus.publish_id("m").await?;
     wait_for_status(&group, &json!({ "received": 1 })).await?;
@@ -85,7 +85,7 @@ async fn what_was_published_to_the_channel_too_is_delivered_once() -> Result<()>
 #[tokio::test]
 async fn a_line_that_is_no_message_is_named_and_nothing_is_taken() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let good = r#"{"message_id":"good"}"#;
     for bad in [
         "not json",
@@ -103,15 +103,15 @@ async fn a_line_that_is_no_message_is_named_and_nothing_is_taken() -> Result<()>
         assert!(answer.error()?.starts_with(START_OF_400), "{answer:?}");
         assert!(!answer.error()?.contains("line 1:"), "{answer:?}");
     }
-    let keys: Vec<String> = bus.command(&["KEYS", "*account*"]).await?;
-    assert_eq!(keys, Vec::<String>::new());
+    let admitted: u64 = bus.command(&["XLEN", "{messages:processed}:ids"]).await?;
+    assert_eq!(admitted, 0);
     wait_for_status(&group, &json!({ "received": 0, "queued": 0 })).await
 }
 
 #[tokio::test]
 async fn another_content_type_is_refused() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     for wrong in [
         None,
         Some("text/plain"),
@@ -134,7 +134,7 @@ async fn another_content_type_is_refused() -> Result<()> {
 #[tokio::test]
 async fn a_body_over_sixteen_mebibytes_is_too_large_and_nothing_is_taken() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let line = |number: usize| {
         let fill = "x".repeat(1_000_000);
         format!("{{\"message_id\":\"{number}\",\"fill\":\"{fill}\"}}\n")
@@ -150,19 +150,9 @@ async fn a_body_over_sixteen_mebibytes_is_too_large_and_nothing_is_taken() -> Re
 }
 
 #[tokio::test]
-async fn a_group_that_keeps_messages_in_memory_says_that_it_cannot_promise() -> Result<()> {
-    let redis = redis().await?;
-    let group = group(&redis, &[]).await?;
-    let answer = post(&group, "/messages", &json!({ "message_id": "m" })).await?;
-    assert_eq!(answer.status, 409);
-    assert!(answer.error()?.contains("--queue stream"), "{answer:?}");
-    wait_for_status(&group, &json!({ "received": 0 })).await
-}
-
-#[tokio::test]
 async fn without_redis_it_fails_with_a_reference_and_can_be_repeated() -> Result<()> {
     let mut redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let message = json!({ "message_id": "m" });
     redis.kill().await?;
     let answer = post(&group, "/messages", &message).await?;
@@ -183,7 +173,7 @@ async fn without_redis_it_fails_with_a_reference_and_can_be_repeated() -> Result
 #[tokio::test]
 async fn what_redis_refuses_is_not_taken_and_not_known_afterwards() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let message = json!({ "message_id": "m" });
     let queue = "{messages:processed}:queue";
     let refusals: [(&[&str], &[&str]); 3] = [

@@ -6,7 +6,7 @@ use anyhow::Result;
 use harness::{
     Bus, PATIENCE, Service,
     calls::{post, post_raw},
-    services::{durable_group, redis},
+    services::{group, redis},
     wait_until,
 };
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn said(connection: &TcpStream) -> Result<String> {
 #[tokio::test]
 async fn senders_that_are_slow_keep_nobody_out() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let mut slow = Vec::new();
     for _ in 0..SLOW {
         slow.push(begin(&group).await?);
@@ -66,7 +66,7 @@ async fn senders_that_are_slow_keep_nobody_out() -> Result<()> {
 #[tokio::test]
 async fn a_body_of_tiny_messages_takes_little_more_memory_than_its_size() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (durable_group(&redis, &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let line = |number: u32| format!("{{\"message_id\":\"{}\"}}\n", number % 10);
     let body: String = (0..200_000).map(line).collect();
     let bytes = u64::try_from(body.len())?;
@@ -87,7 +87,7 @@ async fn a_body_of_tiny_messages_takes_little_more_memory_than_its_size() -> Res
 #[tokio::test]
 async fn more_bodies_than_there_is_room_for_are_read_one_after_the_other() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let mut publishing = JoinSet::new();
     for _ in 0..6 {
         let (url, fill) = (group.url("/messages"), "x".repeat(15 << 16));

@@ -66,19 +66,9 @@ async fn a_name_a_host_or_a_number_that_cannot_be_meant_is_refused() -> Result<(
             &[letters[0], letters[1], "--limit", "18446744073709551615"],
             " to ",
         ),
-        (&[letters[0], letters[1], "--failedStream", ""], "empty"),
         (
             &[letters[0], letters[1], "--processedStream", "'p'"],
             "quotes",
-        ),
-        (
-            &[
-                letters[0],
-                letters[1],
-                "--failedStream",
-                "messages:processed",
-            ],
-            "--processedStream",
         ),
     ] {
         let (output, said) = publisher(args, &[]).await?;

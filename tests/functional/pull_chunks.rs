@@ -1,4 +1,4 @@
-//! Consumers that pull from the queue of chunks: each message has one outcome, whatever becomes of them.
+//! Consumers that pull from the queue: each message has one outcome, whatever becomes of them.
 
 use anyhow::{Result, ensure};
 use harness::{
@@ -16,7 +16,7 @@ const ACCOUNT: &str = "{messages:processed}:account";
 
 /// A consumer that pulls.
 pub(crate) async fn puller(redis: &PrivateRedis, args: &[&str]) -> Result<Service> {
-    consumer_without_group(redis, 1, &[&["--intake", "pull-chunks"], args].concat()).await
+    consumer_without_group(redis, 1, &[&["--intake", "pull"], args].concat()).await
 }
 
 pub(crate) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
@@ -134,7 +134,7 @@ async fn what_a_killed_consumer_held_another_processes() -> Result<()> {
     let mut killed = puller(&redis, &["--processingDelayMs", "600000"]).await?;
     chunks.admit_ids(&numbers(0..100)).await?;
     wait_until("it to be handed out", PATIENCE, async || {
-        Ok(bus.pending().await? == 1)
+        Ok(bus.pending().await? > 0)
     })
     .await?;
     killed.kill().await?;
@@ -215,7 +215,7 @@ async fn what_the_queue_lost_while_it_was_processed_is_admitted_and_recorded_aga
         let _consumer = puller(&redis, &["--processingDelayMs", "1000"]).await?;
         let chunk = chunks.admit_ids(&numbers(0..20)).await?.to_string();
         wait_until("it to be handed out", PATIENCE, async || {
-            Ok(bus.pending().await? == 1)
+            Ok(bus.pending().await? > 0)
         })
         .await?;
         if has_lost_all {
@@ -286,7 +286,7 @@ async fn over_silent_connections_all_that_comes_is_recorded() -> Result<()> {
         "--redisServerPort",
         &port,
         "--intake",
-        "pull-chunks",
+        "pull",
     ];
     let _consumer = Service::start(&binaries().await?.consumer, &args, &[]).await?;
     chunks.admit_ids(&numbers(0..1)).await?;

@@ -20,7 +20,7 @@ pub(crate) async fn obedient(
     let own = [
         ["--restApiPort", "0"],
         ["--redisServerPort", &redis_port],
-        ["--intake", "pull-chunks"],
+        ["--intake", "pull"],
     ];
     Service::start(program, &[&own.concat(), args].concat(), env).await
 }

@@ -1,4 +1,4 @@
-//! A consumer that pulls from the queue of chunks, as a service: what it needs, and what it tells.
+//! A consumer that pulls from the queue, as a service: what it needs, and what it tells.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ async fn the_user_of_the_manual_suffices_to_pull_chunks() -> Result<()> {
     let args = [
         ["--restApiPort", "0"],
         ["--redisUrl", &url],
-        ["--intake", "pull-chunks"],
+        ["--intake", "pull"],
     ];
     let program = &binaries().await?.consumer;
     let mut consumer = Service::start(program, &args.concat(), &[]).await?;

@@ -117,7 +117,7 @@ async fn expect_unready(
 #[tokio::test]
 async fn nobody_is_ready_while_redis_refuses_what_all_of_them_write() -> Result<()> {
     let redis = redis().await?;
-    let group = services::durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     let consumer = services::consumer(&redis, &group, &[]).await?;
     let puller = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
     let all = [&group, &consumer, &puller];
@@ -136,8 +136,9 @@ async fn who_needs_a_key_that_is_of_another_type_or_denied_is_not_ready() -> Res
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let puller = consumer_without_group(&redis, 1, &["--intake", "pull"]).await?;
     for key in [
-        "messages:failed",
-        "{messages:processed}:settled:0",
+        "{messages:processed}:failed",
+        "{messages:processed}:queue",
+        "{messages:processed}:ids",
         "consumer:ids",
     ] {
         let refusal: Refusal<'_> = (&["SET", key, "x"], &["DEL", key], "WRONGTYPE");

@@ -19,8 +19,8 @@ const HEALED: Duration = Duration::from_secs(6);
 /// How many messages are published before, while and after Redis refuses.
 const BURST: usize = 100;
 
-/// Publishes before, during and after; nothing may be lost, given up or written twice. Every consumer must
-/// have said `words` meanwhile.
+/// Publishes before, during and after; nothing may be lost, given up or written twice. The group must have said
+/// `words` meanwhile.
 async fn expect_patience(
     stack: &Stack,
     words: &str,
@@ -33,9 +33,7 @@ async fn expect_patience(
     let (refused, mark) = (Instant::now(), stack.group.log().mark());
     refuse(&bus).await?;
     ledger.publish_steadily(&bus, BURST, 50).await;
-    for consumer in &stack.consumers {
-        consumer.wait_for_log(words, PATIENCE).await?;
-    }
+    stack.group.wait_for_log(words, PATIENCE).await?;
     tokio::time::sleep_until(refused + REFUSED).await;
     relent(&bus).await?;
     ledger.publish(&bus, BURST).await;

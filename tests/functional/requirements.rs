@@ -82,7 +82,7 @@ async fn a_redis_that_is_not_there_yet_is_waited_for() -> Result<()> {
     let args = ["--restApiPort", "0", "--redisServerPort", &port];
     let programs = binaries().await?;
     let group = Service::start(&programs.group, &args, &[]).await?;
-    let puller = [&args[..], &["--intake", "pull-chunks"]].concat();
+    let puller = [&args[..], &["--intake", "pull"]].concat();
     let puller = Service::start(&programs.consumer, &puller, &[]).await?;
     group
         .wait_for_log("cannot listen to Redis", PATIENCE)

@@ -5,7 +5,7 @@ use std::io::{Write, stderr};
 use anyhow::Result;
 use harness::{
     Schemathesis, Service,
-    services::{consumer, durable_group, group, redis},
+    services::{consumer, group, redis},
 };
 
 /// Every id it makes up is registered, so that the group is never full: that is a 500 by contract.
@@ -28,7 +28,7 @@ async fn schemathesis_finds_nothing_in_a_group_with_its_queue_in_memory() -> Res
 #[tokio::test]
 async fn schemathesis_finds_nothing_in_a_group_with_the_durable_queue() -> Result<()> {
     let redis = redis().await?;
-    finds_nothing(&durable_group(&redis, &ROOM).await?).await
+    finds_nothing(&group(&redis, &ROOM).await?).await
 }
 
 #[tokio::test]

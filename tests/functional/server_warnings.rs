@@ -3,9 +3,8 @@
 use anyhow::Result;
 use harness::{
     Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service,
-    services::{dead_letters, group, wait_until_subscribed},
+    services::{group, wait_until_subscribed},
     status::wait_for_status,
-    wait_until,
 };
 use serde_json::json;
 
@@ -24,9 +23,9 @@ const SAFE: [&str; 6] = [
 ];
 
 /// Which of the warnings a group gives, with these settings of Redis.
-async fn warnings(redis_args: &[&str], queue: &str) -> Result<Vec<&'static str>> {
+async fn warnings(redis_args: &[&str]) -> Result<Vec<&'static str>> {
     let redis = PrivateRedis::start(redis_args).await?;
-    let group = group(&redis, &["--queue", queue]).await?;
+    let group = group(&redis, &[]).await?;
     given_by(&group).await
 }
 
@@ -47,18 +46,15 @@ async fn given_by(group: &Service) -> Result<Vec<&'static str>> {
 }
 
 #[tokio::test]
-async fn each_queue_has_its_own_dangers_at_the_defaults_of_redis() -> Result<()> {
+async fn the_defaults_of_redis_have_their_dangers() -> Result<()> {
     // A private Redis keeps nothing on disk.
-    let (memory, stream) = tokio::try_join!(warnings(&[], "memory"), warnings(&[], "stream"))?;
-    assert_eq!(memory, [SUBSCRIBERS]);
-    assert_eq!(stream, [PERSISTENCE]);
+    assert_eq!(warnings(&[]).await?, [SUBSCRIBERS, PERSISTENCE]);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_redis_that_endangers_nothing_is_not_warned_of() -> Result<()> {
-    let (memory, stream) = tokio::try_join!(warnings(&SAFE, "memory"), warnings(&SAFE, "stream"))?;
-    assert_eq!((memory, stream), (Vec::new(), Vec::new()));
+    assert_eq!(warnings(&SAFE).await?, Vec::<&str>::new());
     Ok(())
 }
 
@@ -67,14 +63,9 @@ async fn eviction_and_snapshots_are_noticed() -> Result<()> {
     let evicting = [&SAFE[..], &["--maxmemory-policy", "allkeys-lru"]].concat();
     // Snapshots are persistence, too.
     let saving = ["--save", "3600 1", "--maxmemory-policy", "volatile-ttl"];
-    let (memory, stream, saved) = tokio::try_join!(
-        warnings(&evicting, "memory"),
-        warnings(&evicting, "stream"),
-        warnings(&saving, "stream"),
-    )?;
-    assert_eq!(memory, [EVICTION]);
-    assert_eq!(stream, [EVICTION]);
-    assert_eq!(saved, [EVICTION]);
+    let (evicts, saves) = tokio::try_join!(warnings(&evicting), warnings(&saving))?;
+    assert_eq!(evicts, [EVICTION]);
+    assert_eq!(saves, [EVICTION, SUBSCRIBERS]);
     Ok(())
 }
 
@@ -90,7 +81,7 @@ async fn expect_it_works_without(commands: &[&str]) -> Result<Vec<&'static str>>
     ];
     bus.command::<()>(&rules.concat()).await?;
     let url = format!("redis://limited:secret@127.0.0.1:{}", redis.port());
-    let group = group(&redis, &["--redisUrl", &url, "--queue", "stream"]).await?;
+    let group = group(&redis, &["--redisUrl", &url]).await?;
     wait_until_subscribed(&group).await?;
     let _consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
     bus.publish_id("m").await?;
@@ -109,47 +100,5 @@ async fn a_redis_that_does_not_tell_its_settings_is_used_all_the_same() -> Resul
         expect_it_works_without(&["-config", "-info"]),
     )?;
     assert_eq!((config, info), (Vec::new(), Vec::new()));
-    Ok(())
-}
-
-const UNREAD: &str = "messages wait in the durable queue, and nobody reads it";
-
-#[tokio::test]
-async fn a_group_in_memory_says_at_start_how_many_messages_wait_in_the_durable_queue() -> Result<()>
-{
-    let redis = PrivateRedis::start(&SAFE).await?;
-    let bus = Bus::of(&redis);
-    let mut durable = group(&redis, &["--queue", "stream"]).await?;
-    for id in ["a", "b", "c"] {
-        bus.publish_id(id).await?;
-    }
-    wait_until("the messages to wait", PATIENCE, async || {
-        Ok(bus.queue_length().await? == 3)
-    })
-    .await?;
-    durable.terminate(PATIENCE).await?;
-    let after = group(&redis, &["--queue", "memory"]).await?;
-    let said = after.wait_for_log(UNREAD, PATIENCE).await?;
-    assert!(
-        said.contains(r#""waiting":3"#) && said.contains("WARN"),
-        "{said}"
-    );
-    assert!(
-        said.contains("--queue stream") && said.contains("--intake pull"),
-        "{said}"
-    );
-
-    bus.bury(&["letter"]).await?;
-    let replay = ["replay", "--all", "--dryRun"];
-    let to_memory = dead_letters(&redis, &[&replay[..], &["--queue", "memory"]].concat()).await?;
-    let warning = "3 messages wait in the durable queue, and nobody reads it just now";
-    assert!(to_memory.output.contains(warning), "{to_memory:?}");
-    assert!(
-        !to_memory.output.contains("--queue stream is safer"),
-        "{to_memory:?}"
-    );
-    let to_stream = dead_letters(&redis, &[&replay[..], &["--queue", "stream"]].concat()).await?;
-    let warning = "nobody reads the durable queue just now";
-    assert!(to_stream.output.contains(warning), "{to_stream:?}");
     Ok(())
 }

@@ -145,7 +145,6 @@ async fn help_lists_every_flag_with_its_environment_variable() -> Result<()> {
             "CONSUMERS__MAX_IN_FLIGHT_PER_CONSUMER",
         ),
         ("maxAttempts", "DELIVERY__MAX_ATTEMPTS"),
-        ("deliveryDeadlineSeconds", "DELIVERY__DEADLINE_SECONDS"),
         ("attemptTimeoutMs", "DELIVERY__ATTEMPT_TIMEOUT_MS"),
         ("maxBufferedMessages", "DELIVERY__MAX_BUFFERED_MESSAGES"),
         ("maxBufferedBytes", "DELIVERY__MAX_BUFFERED_BYTES"),

@@ -96,7 +96,6 @@ async fn both_services_work_with_the_least_and_with_the_most_of_every_number() -
         ["--maxBatch", "65535"],
         ["--maxAttempts", "1000000"],
         ["--maxDeliveries", "1000000"],
-        ["--deliveryDeadlineSeconds", "86400"],
         ["--attemptTimeoutMs", "86400000"],
         ["--maxBufferedMessages", "1000000000"],
         ["--maxBufferedBytes", "1099511627776"],

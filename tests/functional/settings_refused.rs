@@ -183,13 +183,3 @@ async fn an_address_that_is_taken_is_told_with_the_flags_that_help() -> Result<(
     }
     Ok(())
 }
-
-#[tokio::test]
-async fn the_durable_queue_is_refused_without_de_duplication() -> Result<()> {
-    let group = &binaries().await?.group;
-    let args = ["--queue", "stream", "--dedupWindowSeconds", "0"];
-    let words = ["--queue stream", "--dedupWindowSeconds"];
-    expect_refusal(group, &args, &[], &words).await?;
-    let words = ["delivery.queue", "--queue", "disk"];
-    expect_refusal(group, &["--queue", "disk"], &[], &words).await
-}

@@ -59,7 +59,7 @@ async fn a_name_that_cannot_be_one_is_refused_by_key_and_source() -> Result<()> 
     for (program, flag, key) in [
         (group, "--publishedChannel", "names.published_channel"),
         (group, "--consumerList", "names.consumer_list"),
-        (group, "--failedStream", "names.failed_stream"),
+        (group, "--processedStream", "names.processed_stream"),
         (consumer, "--processedStream", "names.processed_stream"),
     ] {
         let long = "x".repeat(65_536);
@@ -78,12 +78,12 @@ async fn a_name_that_cannot_be_one_is_refused_by_key_and_source() -> Result<()> 
         }
     }
     for (program, name) in [
-        (group, "CONSUMER_GROUP_APP__NAMES__FAILED_STREAM"),
-        (consumer, "CONSUMER_APP__NAMES__FAILED_STREAM"),
+        (group, "CONSUMER_GROUP_APP__NAMES__PROCESSED_STREAM"),
+        (consumer, "CONSUMER_APP__NAMES__PROCESSED_STREAM"),
     ] {
         let ended = check(program, &[], &[(name, "")]).await?;
         assert_eq!(ended.code, Some(BAD_USAGE), "{ended:?}");
-        for word in [name, "names.failed_stream", "empty"] {
+        for word in [name, "names.processed_stream", "empty"] {
             assert!(ended.output.contains(word), "{word}: {ended:?}");
         }
         let (_file, path) = file("[names]\n\nprocessed_stream = \"orders\"\n")?;
@@ -102,27 +102,21 @@ async fn two_keys_of_one_name_are_refused() -> Result<()> {
     for (program, flag, value, other) in [
         (
             &binaries.group,
-            "--failedStream",
+            "--consumerList",
             "messages:processed",
             "names.processed_stream",
         ),
         (
             &binaries.group,
             "--consumerList",
-            "messages:failed",
-            "names.failed_stream",
-        ),
-        (
-            &binaries.group,
-            "--failedStream",
-            "{messages:processed}:queue",
+            "{messages:processed}:failed",
             "names.processed_stream",
         ),
         (
-            &binaries.consumer,
-            "--processedStream",
-            "messages:failed",
-            "names.failed_stream",
+            &binaries.group,
+            "--consumerList",
+            "{messages:processed}:queue",
+            "names.processed_stream",
         ),
     ] {
         expect_refusal(program, flag, value, &[value, other]).await?;
@@ -244,7 +238,6 @@ async fn a_choice_that_is_none_is_told_with_those_there_are() -> Result<()> {
     let binaries = binaries().await?;
     let (group, consumer) = (&binaries.group, &binaries.consumer);
     for (program, flag, choices) in [
-        (group, "--queue", "memory, stream"),
         (group, "--selection", "random, least-loaded"),
         (group, "--dashboardReplay", "true, false"),
         (consumer, "--intake", "push, pull"),

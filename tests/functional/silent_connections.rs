@@ -5,7 +5,7 @@ use anyhow::Result;
 use harness::{
     Break, Bus, FaultProxy, PATIENCE, PrivateRedis, Service,
     calls::{self, post},
-    services::{binaries, consumer_at_redis, durable_group, group, redis, wait_until_subscribed},
+    services::{binaries, consumer_at_redis, group, redis, wait_until_subscribed},
     wait_until,
 };
 use serde_json::json;
@@ -57,14 +57,14 @@ async fn what_is_pushed_to_a_consumer_with_a_silent_connection_is_recorded() -> 
 async fn what_a_durable_group_pushes_to_a_consumer_with_a_silent_connection_is_recorded()
 -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     expect_recorded(&redis, &group, &[]).await
 }
 
 #[tokio::test]
 async fn a_consumer_that_pulls_over_silent_connections_records_what_comes() -> Result<()> {
     let redis = redis().await?;
-    let group = durable_group(&redis, &[]).await?;
+    let group = group(&redis, &[]).await?;
     expect_recorded(&redis, &group, &["--intake", "pull"]).await
 }
 
@@ -73,14 +73,7 @@ async fn a_durable_group_with_silent_connections_takes_calls_and_delivers_again(
     let redis = redis().await?;
     let (bus, proxy) = (Bus::of(&redis), proxy_of(&redis).await?);
     let port = proxy.port().to_string();
-    let args = [
-        "--restApiPort",
-        "0",
-        "--redisServerPort",
-        &port,
-        "--queue",
-        "stream",
-    ];
+    let args = ["--restApiPort", "0", "--redisServerPort", &port];
     let group = Service::start(&binaries().await?.group, &args, &[]).await?;
     wait_until_subscribed(&group).await?;
     let _consumer = harness::services::consumer(&redis, &group, &[]).await?;

@@ -3,44 +3,38 @@
 use anyhow::{Context, Result};
 use harness::{
     Auditor, Bus, FakeConsumer, PATIENCE, Reply, Service, calls,
-    services::{self, redis},
+    services::{self, group, redis},
     status::{adds_up, status, wait_for_status},
     wait_until,
 };
 use serde_json::{Value, json};
 
-/// A group with either queue.
-async fn group(redis: &harness::PrivateRedis, queue: &str, args: &[&str]) -> Result<Service> {
-    services::group(redis, &[&["--queue", queue], args].concat()).await
-}
-
 #[tokio::test]
 async fn an_idle_group_tells_of_itself() -> Result<()> {
-    for queue in ["memory", "stream"] {
-        let redis = redis().await?;
-        let group = group(&redis, queue, &[]).await?;
-        let mut status = status(&group).await?;
-        let body = status.as_object_mut().context("no object")?;
-        let uptime = body.remove("uptime_seconds");
-        assert!(uptime.is_some_and(|uptime| uptime.as_u64() < Some(60)));
-        let version = body.remove("version");
-        assert!(version.is_some_and(|version| version.is_string()));
-        let expected = json!({
-            "queue": queue, "received": 0, "processed": 0, "duplicate": 0, "dead_lettered": 0,
-            "in_flight": 0, "queued": 0, "buffered": 0, "subscription_gaps": 0, "subscription_gap_seconds": 0.0,
-            "subscribed": true, "consumers": [],
-        });
-        assert_eq!(status, expected);
-        assert_eq!(calls::call(&group, "POST", "/status").await?.status, 405);
-    }
+    let redis = redis().await?;
+    let group = group(&redis, &[]).await?;
+    let mut status = status(&group).await?;
+    let body = status.as_object_mut().context("no object")?;
+    let uptime = body.remove("uptime_seconds");
+    assert!(uptime.is_some_and(|uptime| uptime.as_u64() < Some(60)));
+    let version = body.remove("version");
+    assert!(version.is_some_and(|version| version.is_string()));
+    let expected = json!({
+        "received": 0, "processed": 0, "duplicate": 0, "dead_lettered": 0,
+        "in_flight": 0, "queued": 0, "buffered": 0, "subscription_gaps": 0, "subscription_gap_seconds": 0.0,
+        "subscribed": true, "consumers": [],
+    });
+    assert_eq!(status, expected);
+    assert_eq!(calls::call(&group, "POST", "/status").await?.status, 405);
     Ok(())
 }
 
 /// Messages of every ending, with the account looked at meanwhile.
-async fn expect_the_account_adds_up_under_load(queue: &str) -> Result<()> {
+#[tokio::test]
+async fn the_account_adds_up_at_every_look() -> Result<()> {
     let redis = redis().await?;
     let args = ["--maxAttempts", "2", "--attemptTimeoutMs", "500"];
-    let (group, bus) = (group(&redis, queue, &args).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
     let auditor = Auditor::of(&[&group]);
     // Its word counts once it has delivered something.
     let rejecting = FakeConsumer::join(&group, Reply::status(200)).await?;
@@ -73,29 +67,17 @@ async fn expect_the_account_adds_up_under_load(queue: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_account_adds_up_at_every_look_with_the_queue_in_memory() -> Result<()> {
-    expect_the_account_adds_up_under_load("memory").await
-}
-
-#[tokio::test]
-async fn the_account_adds_up_at_every_look_with_the_durable_queue() -> Result<()> {
-    expect_the_account_adds_up_under_load("stream").await
-}
-
-#[tokio::test]
 async fn what_waits_and_what_is_under_way_are_told_apart() -> Result<()> {
-    for queue in ["memory", "stream"] {
-        let redis = redis().await?;
-        let args = ["--attemptTimeoutMs", "60000"];
-        let (group, bus) = (group(&redis, queue, &args).await?, Bus::of(&redis));
-        let ids: Vec<_> = (0..20).map(|number| number.to_string()).collect();
-        bus.publish_ids(&ids).await?;
-        let waiting = json!({ "received": 20, "queued": 20, "in_flight": 0, "processed": 0 });
-        wait_for_status(&group, &waiting).await?;
-        let _silent = FakeConsumer::join(&group, Reply::Silence).await?;
-        let under_way = json!({ "received": 20, "queued": 0, "in_flight": 20, "processed": 0 });
-        wait_for_status(&group, &under_way).await?;
-    }
+    let redis = redis().await?;
+    let args = ["--attemptTimeoutMs", "60000"];
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
+    let ids: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    bus.publish_ids(&ids).await?;
+    let waiting = json!({ "received": 20, "queued": 20, "in_flight": 0, "processed": 0 });
+    wait_for_status(&group, &waiting).await?;
+    let _silent = FakeConsumer::join(&group, Reply::Silence).await?;
+    let under_way = json!({ "received": 20, "queued": 0, "in_flight": 20, "processed": 0 });
+    wait_for_status(&group, &under_way).await?;
     Ok(())
 }
 
@@ -116,7 +98,7 @@ async fn states(group: &Service) -> Result<Value> {
 async fn consumers_are_active_or_ejected_or_draining() -> Result<()> {
     let redis = redis().await?;
     let args = ["--attemptTimeoutMs", "60000"];
-    let (group, bus) = (group(&redis, "memory", &args).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &args).await?, Bus::of(&redis));
     let consumer = FakeConsumer::join(&group, Reply::Silence).await?;
     let state = |state: &str| json!([{ "consumer_id": consumer.id(), "state": state }]);
     assert_eq!(states(&group).await?, state("active"));
@@ -152,7 +134,7 @@ async fn consumers_are_active_or_ejected_or_draining() -> Result<()> {
 #[tokio::test]
 async fn consumers_that_left_are_told_of_no_longer_once_they_are_done() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (group(&redis, "memory", &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let mut leaving = services::consumer(&redis, &group, &[]).await?;
     let mut dying = services::consumer(&redis, &group, &[]).await?;
     let ids: Vec<_> = (0..100).map(|number| number.to_string()).collect();
@@ -167,7 +149,7 @@ async fn consumers_that_left_are_told_of_no_longer_once_they_are_done() -> Resul
 #[tokio::test]
 async fn a_subscription_that_was_interrupted_is_counted() -> Result<()> {
     let redis = redis().await?;
-    let (group, bus) = (group(&redis, "memory", &[]).await?, Bus::of(&redis));
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     for gaps in 1..3 {
         bus.command::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"])
             .await?;
@@ -181,9 +163,9 @@ async fn a_subscription_that_was_interrupted_is_counted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn without_redis_the_account_of_the_durable_queue_is_told_with_a_reference() -> Result<()> {
+async fn without_redis_there_is_a_reference_instead_of_the_account() -> Result<()> {
     let mut redis = redis().await?;
-    let group = group(&redis, "stream", &[]).await?;
+    let group = group(&redis, &[]).await?;
     redis.kill().await?;
     let answer = calls::get(&group, "/status").await?;
     assert_eq!(answer.status, 500);
@@ -191,14 +173,4 @@ async fn without_redis_the_account_of_the_durable_queue_is_told_with_a_reference
     group.wait_for_log(&reference, PATIENCE).await?;
     redis.start_again().await?;
     wait_for_status(&group, &json!({ "received": 0 })).await
-}
-
-#[tokio::test]
-async fn without_redis_the_account_in_memory_is_told_all_the_same() -> Result<()> {
-    let mut redis = redis().await?;
-    let (group, bus) = (group(&redis, "memory", &[]).await?, Bus::of(&redis));
-    bus.publish_id("m").await?;
-    wait_for_status(&group, &json!({ "queued": 1 })).await?;
-    redis.kill().await?;
-    wait_for_status(&group, &json!({ "received": 1, "queued": 1 })).await
 }

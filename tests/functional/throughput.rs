@@ -23,8 +23,8 @@ async fn the_group_logs_its_rates_and_totals_every_three_seconds() -> Result<()>
     let _consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
     let ids: Vec<_> = (0..90).map(|n| n.to_string()).collect();
     bus.publish_ids(&ids).await?;
-    for _ in 0..30 {
-        bus.publish("bad").await?;
+    for number in 0..30 {
+        bus.publish(format!("bad {number}")).await?;
     }
     wait_for_account(&group, 90, 30).await?;
     wait_until("three lines of throughput", PATIENCE, async || {

@@ -46,7 +46,7 @@ const ROLES: [&str; 11] = [
     "mirror",
     "throughput",
     "dead_letter_writer",
-    "enqueuer",
+    "intake/admission",
     "reader",
     "settler",
     "server_checker",

@@ -1,6 +1,6 @@
 //! Publishing, and what stands in Redis.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::PATIENCE;
 use crate::entry::entries;
@@ -18,9 +18,11 @@ use local_stack::{
 const CHANNEL: &str = "messages:published";
 const CONSUMER_LIST: &str = "consumer:ids";
 const PROCESSED: &str = "messages:processed";
-const FAILED: &str = "messages:failed";
+const FAILED: &str = "{messages:processed}:failed";
 
 const QUEUE: &str = "{messages:processed}:queue";
+const PROGRESS: &str = "{messages:processed}:progress";
+const ACCOUNT: &str = "{messages:processed}:account";
 const STREAM_GROUP: &str = "consumer-group";
 
 /// Sets the idle time of all pending entries, each staying with its reader, and counts them.
@@ -161,6 +163,15 @@ impl Bus {
             }
             let _entries: Vec<String> = pipeline.query_async(&mut connection).await?;
         }
+        // Only a group makes an account.
+        let identity: Option<String> = self.command(&["HGET", ACCOUNT, "identity"]).await?;
+        if identity.is_some() {
+            let count = ids.len().to_string();
+            for field in ["received", "dead_lettered"] {
+                self.command::<u64>(&["HINCRBY", ACCOUNT, field, &count])
+                    .await?;
+            }
+        }
         Ok(())
     }
 
@@ -196,12 +207,15 @@ impl Bus {
         self.wait_for(FAILED, count).await
     }
 
-    /// How many messages are in the durable queue.
+    /// How many messages are in the queue.
     ///
     /// # Errors
     /// When Redis cannot be reached.
     pub async fn queue_length(&self) -> Result<usize> {
-        self.command(&["XLEN", QUEUE]).await
+        let chunks: Vec<(String, redis::Value)> =
+            self.command(&["XRANGE", QUEUE, "-", "+"]).await?;
+        let ids = chunks.into_iter().map(|(id, _)| id).collect();
+        self.unsettled(ids).await
     }
 
     /// How many of them are handed out.
@@ -209,9 +223,24 @@ impl Bus {
     /// # Errors
     /// When Redis cannot be reached, or nobody ever read the queue.
     pub async fn pending(&self) -> Result<usize> {
-        let summary: (usize, redis::Value, redis::Value, redis::Value) =
-            self.command(&["XPENDING", QUEUE, STREAM_GROUP]).await?;
-        Ok(summary.0)
+        let words = ["XPENDING", QUEUE, STREAM_GROUP, "-", "+", "100000"];
+        let chunks: Vec<(String, String, u64, u64)> = self.command(&words).await?;
+        let ids = chunks.into_iter().map(|(id, ..)| id).collect();
+        self.unsettled(ids).await
+    }
+
+    /// How many messages of these chunks are not settled. The lowest nine bits of a chunk's number are its
+    /// messages less one.
+    async fn unsettled(&self, chunks: Vec<String>) -> Result<usize> {
+        let progress: HashMap<String, Vec<u8>> = self.command(&["HGETALL", PROGRESS]).await?;
+        let mut messages = 0;
+        for chunk in chunks {
+            let (_, number) = chunk.split_once('-').context("no id of an entry")?;
+            let settled = progress.get(&chunk).into_iter().flatten();
+            let settled: u32 = settled.map(|byte| byte.count_ones()).sum();
+            messages += number.parse::<usize>()? % 512 + 1 - usize::try_from(settled)?;
+        }
+        Ok(messages)
     }
 
     /// Makes all that is handed out look as if nobody had kept it alive for an hour.

@@ -1,4 +1,4 @@
-//! The queue of chunks, as a group fills it, and what is left of it.
+//! The queue, as a group fills it, and what is left of it.
 
 use std::time::Duration;
 

@@ -7,10 +7,10 @@
 //! |---|---|
 //! | [`services`] | starting a Redis, a group and consumers of one's own |
 //! | [`bus`] | [`Bus`]: publishing, and what stands in Redis |
-//! | [`chunks`] | [`Chunks`]: the queue of chunks, without a group |
+//! | [`chunks`] | [`Chunks`]: the queue, without a group |
 //! | [`ledger`] | [`Ledger`]: what was published, and whether all of it arrived |
 //! | [`cable`] | [`Cable`]: between a service and the rest, to be cut |
-//! | [`replicas`] | [`Replicas`]: groups side by side on one durable queue |
+//! | [`replicas`] | [`Replicas`]: groups side by side on one queue |
 //! | [`status`] | `GET /status`, and [`Auditor`]: whether it adds up whenever one looks |
 //! | [`slow_line`] | [`SlowLine`]: a line to a server that carries little |
 //! | [`page`] | [`Page`]: the dashboard in a real browser |

@@ -1,4 +1,4 @@
-//! Replicas of the group side by side on one durable queue, with consumers.
+//! Replicas of the group side by side on one queue, with consumers.
 
 use anyhow::{Result, ensure};
 use local_stack::{PrivateRedis, Service, wait_until};
@@ -57,7 +57,7 @@ impl Replicas {
         let redis = PrivateRedis::start(options.redis_args).await?;
         let mut groups = Vec::new();
         for _ in 0..options.groups {
-            groups.push(services::durable_group(&redis, options.group_args).await?);
+            groups.push(services::group(&redis, options.group_args).await?);
         }
         let mut consumers = Vec::new();
         for _ in 0..options.consumers {
@@ -87,14 +87,14 @@ impl Replicas {
     }
 }
 
-/// Waits until everything heard has ended in one of the two streams and has left the durable queue, and
+/// Waits until everything heard has ended in one of the two streams and has left the queue, and
 /// checks that no message ended twice.
 ///
 /// # Errors
 /// When it is not so.
 pub async fn wait_until_each_ended_once(bus: &Bus, ledger: &Ledger) -> Result<Account> {
     let account = ledger.wait_until_settled(bus).await?;
-    wait_until("the durable queue to be empty", PATIENCE, async || {
+    wait_until("the queue to be empty", PATIENCE, async || {
         Ok(bus.queue_length().await? == 0)
     })
     .await?;

@@ -44,14 +44,6 @@ pub async fn group(redis: &PrivateRedis, args: &[&str]) -> Result<Service> {
     Ok(group)
 }
 
-/// The same with the durable queue.
-///
-/// # Errors
-/// When it cannot be started.
-pub async fn durable_group(redis: &PrivateRedis, args: &[&str]) -> Result<Service> {
-    group(redis, &[&["--queue", "stream"], args].concat()).await
-}
-
 /// A group at a port of the test's choice; it may not have subscribed yet.
 ///
 /// # Errors

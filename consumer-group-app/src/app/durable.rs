@@ -1,98 +1,122 @@
-//! What there is besides with `--queue stream`: the way to the durable queue and back.
+//! The way to the queue in Redis and back.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use redis_bus::queue::{DurableQueue, QueueReader, Receipt};
+use protocol::ChunkId;
+use redis_bus::chunk_queue::{ChunkReader, Lease, Leases};
 use service_kit::telemetry::chain;
 use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ground::Ground;
 use crate::{
     consumer_group::ConsumerGroup,
-    delivery::{Delivery, Ending},
-    enqueuer::Enqueuer,
-    queue::MemoryQueue,
-    reader::{KeepAlive, Reader},
+    delivery::{Delivery, Ending, Held},
+    handed::Handed,
+    intake::{Admission, Publish},
+    reader::{LeaseKeeper, Reader},
     settler::{Settler, Settling},
 };
 
-/// The roles at work for the durable queue.
+/// The roles at work for the queue.
 #[derive(Debug)]
 pub(super) struct Durable {
-    pub(super) queue: DurableQueue,
     /// The name this replica reads under.
     pub(super) reader_name: String,
-    pub(super) enqueuer: JoinHandle<()>,
+    leases: Leases,
+    keeping: CancellationToken,
+    keeper: JoinHandle<()>,
+    pub(super) admission: JoinHandle<()>,
     pub(super) reader: JoinHandle<()>,
     pub(super) settler: JoinHandle<()>,
 }
 
+/// What the roles start from.
+pub(super) struct From {
+    pub(super) settled: mpsc::Receiver<Settling>,
+    pub(super) published: mpsc::Receiver<Publish>,
+    /// For how long an id is remembered; zero: not at all.
+    pub(super) window: Duration,
+    pub(super) max_deliveries: u64,
+}
+
 impl Durable {
-    /// Starts the roles. What the listener heard comes through `ground.intake`; what this replica is
+    /// Starts the roles. What the listener heard comes through `ground.buffer`; what this replica is
     /// handed goes to `ground.queue`.
-    pub(super) fn start(
-        ground: &Ground,
-        queue: DurableQueue,
-        group: &ConsumerGroup,
-        settled: mpsc::Receiver<Settling>,
-        max_deliveries: u64,
-    ) -> Self {
-        let stages = &ground.stages;
+    pub(super) fn start(ground: &Ground, group: &ConsumerGroup, from: From) -> Self {
+        let (stages, queue) = (&ground.stages, ground.chunks.clone());
         let spawn = &ground.supervisor;
-        let settler = Settler::new(queue.clone(), settled);
+        let settler = Settler::new(queue.clone(), from.settled);
         let settler = spawn.spawn("settler", stages.writing.clone(), settler);
-        let reader = QueueReader::new(ground.endpoint.clone(), queue.clone());
-        let reader_name = reader.name().to_owned();
-        let keep_alive = KeepAlive(reader.keeper());
-        // Until the end: what is held must not be taken over while it is finished.
-        spawn.spawn("keep alive", stages.following.clone(), keep_alive);
-        let handed: MemoryQueue = ground.queue.clone();
-        let letters = ground.letters.clone();
-        let reader = Reader::new(reader, handed, group.clone(), letters, max_deliveries);
+        let reader = ChunkReader::new(queue.clone());
+        let (reader_name, leases) = (reader.name().to_owned(), reader.leases().clone());
+        let keeping = CancellationToken::new();
+        let keeper = LeaseKeeper(leases.clone());
+        let keeper = spawn.spawn("lease keeper", keeping.clone(), keeper);
+        let handed = Handed {
+            leases: leases.clone(),
+            reader: reader_name.as_str().into(),
+            messages: ground.queue.clone(),
+            group: group.clone(),
+            letters: ground.letters.clone(),
+            max_deliveries: from.max_deliveries,
+        };
+        let reader = Reader::new(queue.clone(), reader, handed.clone());
         let reader = spawn.spawn("reader", stages.reading.clone(), reader);
-        let enqueuer = Enqueuer::new(ground.intake.clone(), queue.clone());
-        let enqueuer = spawn.spawn("enqueuer", stages.reading.clone(), enqueuer);
+        let buffer = ground.buffer.clone();
+        let admission = Admission::new(buffer, from.published, queue, handed, from.window);
+        let admission = spawn.spawn("admission", stages.reading.clone(), admission);
         Self {
-            queue,
             reader_name,
-            enqueuer,
+            leases,
+            keeping,
+            keeper,
+            admission,
             reader,
             settler,
         }
     }
 
     /// Gives back what was not delivered, so that another reader has it at once, and takes leave.
-    pub(super) async fn leave(&self, rest: Vec<Delivery>) {
-        let entry = |delivery: &Delivery| {
-            let held = &delivery.held;
-            let receipt = held.receipt.as_deref().map(Receipt::entry)?;
-            // One that was never tried does not count as handed out.
-            let counts = u64::from(held.attempts > held.fruitless);
-            Some((receipt.clone(), held.deliveries_before + counts))
-        };
-        let entries: Vec<_> = rest.iter().filter_map(entry).collect();
-        if !entries.is_empty() {
-            info!(
-                messages = entries.len(),
-                "giving back what was not delivered"
-            );
+    pub(super) async fn leave(&mut self, rest: Vec<Delivery>) {
+        if !rest.is_empty() {
+            let messages = rest.len();
+            info!(messages, "giving back what was not delivered");
         }
-        // First, so that they are not kept alive any more: that would make others wait again.
-        rest.into_iter()
-            .for_each(|delivery| delivery.finish(Ending::Elsewhere));
+        // First: a sign of life would make others wait again.
+        self.keeping.cancel();
+        super::drain::end_of(&mut self.keeper).await;
         let left = async {
-            self.queue
-                .give_back(&self.reader_name, &entries, Duration::ZERO)
-                .await?;
-            self.queue.forget_reader(&self.reader_name).await
+            for (lease, deliveries) in untried(&rest) {
+                self.leases
+                    .give_back(lease, deliveries, Duration::ZERO)
+                    .await?;
+            }
+            self.leases.leave().await
         };
         if let Err(cause) = left.await {
             let cause = chain(&cause);
             warn!(
                 cause,
-                "cannot give back to the durable queue; others take it over in time"
+                "cannot give back to the queue; others take it over in time"
             );
         }
+        rest.into_iter()
+            .for_each(|delivery| delivery.finish(Ending::Elsewhere));
     }
+}
+
+/// The chunks of which no message was tried, and how often they were handed out before: that they were here
+/// does not count against their messages.
+fn untried(rest: &[Delivery]) -> impl Iterator<Item = (Lease, u64)> {
+    let mut chunks: HashMap<ChunkId, (&Held, bool)> = HashMap::new();
+    for delivery in rest {
+        let held = &delivery.held;
+        let is_tried = held.attempts > held.fruitless;
+        let chunk = held.leased.position.chunk();
+        chunks.entry(chunk).or_insert((held, false)).1 |= is_tried;
+    }
+    let untried = chunks.into_values().filter(|(_, is_tried)| !is_tried);
+    untried.map(|(held, _)| (held.leased.lease.clone(), held.deliveries_before))
 }

@@ -6,11 +6,10 @@ use anyhow::Context;
 use protocol::ConsumerId;
 use redis_bus::{
     Connection, Endpoint,
+    chunk_queue::ChunkQueue,
     commit::{ProcessedStream, Retention},
     consumer_list::ConsumerList,
-    dead_letters::FailedStream,
     probe::{Need, Probe},
-    queue::DurableQueue,
 };
 use service_kit::supervisor::Supervisor;
 use tokio::{
@@ -26,6 +25,7 @@ use crate::{
     dispatcher::{Dispatcher, Pending},
     gaps::Gaps,
     health_checker::{HealthChecker, Rules},
+    intake::Buffer,
     listener::Listener,
     meters::GroupMeters,
     mirror::Mirror,
@@ -33,7 +33,7 @@ use crate::{
     queue::MemoryQueue,
     retry::RetryBudget,
     server_checker::ServerChecker,
-    settings::{Consumers, DeliverySettings, Names, QueueKind},
+    settings::{Consumers, DeliverySettings, Names},
     settler::Settling,
     sweeps::Sweeps,
     throughput::Throughput,
@@ -65,9 +65,9 @@ pub(super) struct Ground {
     pub(super) connection: Connection,
     pub(super) list: ConsumerList,
     client: ConsumerClient,
-    pub(super) intake: MemoryQueue,
+    pub(super) buffer: Buffer,
     pub(super) queue: MemoryQueue,
-    pub(super) durable: Option<DurableQueue>,
+    pub(super) chunks: ChunkQueue,
     pub(super) letters: mpsc::Sender<Letter>,
     pub(super) meters: GroupMeters,
     pub(super) budget: Arc<RetryBudget>,
@@ -87,23 +87,11 @@ impl Ground {
         letters: mpsc::Sender<Letter>,
         names: &Names,
         delivery: &DeliverySettings,
-        retention: Retention,
     ) -> anyhow::Result<Self> {
         let connection = Connection::new(endpoint.clone());
         let meters = GroupMeters::new().context("cannot set up the metrics")?;
-        let queue = MemoryQueue::timed(delivery.bounds(), meters.message_seconds.clone());
-        let durable = match delivery.queue {
-            QueueKind::Memory => None,
-            QueueKind::Stream => {
-                let window = retention.dedup_window;
-                let stream = &names.processed_stream;
-                Some(DurableQueue::new(connection.clone(), stream, window))
-            }
-        };
-        let intake = match durable {
-            None => queue.clone(),
-            Some(_) => MemoryQueue::new(delivery.bounds()),
-        };
+        let queue = MemoryQueue::timed(delivery.bounds().bytes, meters.message_seconds.clone());
+        let chunks = ChunkQueue::new(connection.clone(), &names.processed_stream);
         Ok(Self {
             supervisor: Supervisor::new(),
             stages: Stages::default(),
@@ -111,43 +99,27 @@ impl Ground {
             client: ConsumerClient::new(delivery.attempt_timeout()),
             endpoint,
             connection,
-            intake,
+            buffer: Buffer::new(delivery.bounds()),
             queue,
-            durable,
+            chunks,
             letters,
             meters,
             budget: Arc::new(RetryBudget::new()),
         })
     }
 
-    fn failed_stream(&self, names: &Names, retention: Retention) -> FailedStream {
-        let (key, processed) = (names.failed_stream.clone(), &names.processed_stream);
-        let window = retention.dedup_window;
-        let stream = FailedStream::new(self.connection.clone(), key, processed, window);
-        match &self.durable {
-            Some(queue) => stream.from_queue(queue.clone()),
-            None => stream,
-        }
-    }
-
     /// What tells whether Redis would take what the group writes.
-    pub(super) fn probe(&self, names: &Names, retention: Retention) -> Probe {
+    pub(super) fn probe(&self, names: &Names) -> Probe {
         let mut needs = vec![Need::list(&names.consumer_list)];
-        needs.extend(self.failed_stream(names, retention).needs());
-        needs.extend(self.durable.iter().flat_map(DurableQueue::needs));
+        needs.extend(self.chunks.needs());
         Probe::new(self.connection.clone(), needs)
     }
 
     /// Starts the way to the dead letters.
-    pub(super) fn write_letters(
-        &self,
-        letters: mpsc::Receiver<Letter>,
-        names: &Names,
-        retention: Retention,
-    ) -> JoinHandle<()> {
-        let stream = self.failed_stream(names, retention);
+    pub(super) fn write_letters(&self, letters: mpsc::Receiver<Letter>) -> JoinHandle<()> {
+        let (queue, buffer) = (self.chunks.clone(), self.buffer.clone());
         let written = self.meters.dead_letters.clone();
-        let writer = DeadLetterWriter::new(stream, self.intake.clone(), letters, written);
+        let writer = DeadLetterWriter::new(queue, buffer, letters, written);
         let writing = self.stages.writing.clone();
         self.supervisor.spawn("dead letter writer", writing, writer)
     }
@@ -167,7 +139,8 @@ impl Ground {
         let opener = Outboxes {
             client: self.client.clone(),
             budget: Arc::clone(&budget),
-            settlements: self.durable.is_some().then_some(settlements),
+            settlements,
+            buffer: self.buffer.clone(),
             returns,
             suspects,
             request_seconds: self.meters.request_seconds.clone(),
@@ -237,28 +210,21 @@ impl Ground {
         let stream = names.processed_stream.clone();
         let processed = ProcessedStream::new(self.connection.clone(), stream, retention);
         let throughput = Throughput {
-            intake: self.intake.clone(),
             queue: self.queue.clone(),
             group: group.clone(),
-            processed: self.durable.is_some().then_some(processed),
+            processed,
         };
         self.supervisor.spawn("throughput", stage(), throughput);
         let checker = ServerChecker {
             connection: self.connection.clone(),
-            is_durable: self.durable.is_some(),
-            queue: DurableQueue::new(
-                self.connection.clone(),
-                &names.processed_stream,
-                retention.dedup_window,
-            ),
         };
         self.supervisor.spawn("server checker", stage(), checker);
     }
 
     /// Starts the intake.
     pub(super) fn listen(&self, channel: String, gaps: Gaps) -> JoinHandle<()> {
-        let (endpoint, intake) = (self.endpoint.clone(), self.intake.clone());
-        let listener = Listener::new(endpoint, channel, intake, self.letters.clone(), gaps);
+        let (endpoint, buffer) = (self.endpoint.clone(), self.buffer.clone());
+        let listener = Listener::new(endpoint, channel, buffer, gaps);
         self.supervisor
             .spawn("listener", self.stages.listening.clone(), listener)
     }

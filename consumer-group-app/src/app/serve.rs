@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use redis_bus::{
-    commit::Retention,
-    dead_letters::{DeadLetters, Way},
-};
+use redis_bus::dead_letters::DeadLetters;
 use service_kit::http_server::HttpServer;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, sync::mpsc, time::Instant};
 use tracing::info;
 
-use super::{durable::Durable, ground::Ground};
+use super::ground::Ground;
 use crate::{
     consumer_group::ConsumerGroup,
     gaps::Gaps,
     history::Feed,
     http::{self, AppState, Dashboard, OwnAddress, Publishing, Told},
+    intake::Publish,
     sampler::Sampler,
     settings::{DashboardSettings, Names},
     status::Status,
@@ -28,9 +26,10 @@ pub(super) struct Served<'a> {
     pub(super) group: &'a ConsumerGroup,
     pub(super) sweeps: &'a Sweeps,
     pub(super) gaps: &'a Gaps,
-    pub(super) durable: Option<&'a Durable>,
-    /// How long ids are remembered.
-    pub(super) retention: Retention,
+    /// The name this replica reads the queue under.
+    pub(super) reader_name: &'a str,
+    /// Where what is published over HTTP is admitted.
+    pub(super) publish: mpsc::Sender<Publish>,
     /// How many consumers may be registered.
     pub(super) capacity: usize,
 }
@@ -46,18 +45,15 @@ impl Ground {
     ) -> anyhow::Result<()> {
         let address = socket.local_addr().context("the listener has no address")?;
         let status = Status {
-            intake: self.intake.clone(),
+            buffer: self.buffer.clone(),
             queue: self.queue.clone(),
-            durable: self.durable.clone(),
+            chunks: self.chunks.clone(),
             group: served.group.clone(),
             gaps: served.gaps.clone(),
             started: Instant::now(),
         };
-        let letters = DeadLetters::new(
-            self.connection.clone(),
-            names.failed_stream.clone(),
-            names.processed_stream.clone(),
-        );
+        let (connection, processed) = (self.connection.clone(), names.processed_stream.clone());
+        let letters = DeadLetters::new(connection, processed);
         let feed = Feed::default();
         let told = Told {
             meters: self.meters.clone(),
@@ -69,28 +65,23 @@ impl Ground {
             self.connection.clone(),
             letters.clone(),
             feed.clone(),
-            served.durable.map(|durable| durable.reader_name.clone()),
+            served.reader_name.to_owned(),
         );
         let following = self.stages.following.clone();
         self.supervisor.spawn("sampler", following, sampler);
-        let way = match self.durable {
-            Some(_) => Way::Queue,
-            None => Way::Channel(names.published_channel.clone()),
-        };
         let closing = self.stages.serving.clone();
-        let dashboard = Dashboard::new(feed, letters, way, settings.replay, closing);
+        let dashboard = Dashboard::new(feed, letters, settings.replay, closing);
         let router = http::router(AppState {
             list: self.list.clone(),
             group: served.group.clone(),
             sweeps: served.sweeps.clone(),
             own_address: OwnAddress::new(address),
             capacity: served.capacity,
-            durable: self.durable.clone(),
             status,
             connection: self.connection.clone(),
-            probe: self.probe(names, served.retention),
+            probe: self.probe(names),
             ending: self.stages.listening.clone(),
-            publishing: Publishing::default(),
+            publishing: Publishing::new(served.publish.clone()),
             dashboard: Arc::new(dashboard),
             told: Arc::new(told),
         })

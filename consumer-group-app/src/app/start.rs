@@ -5,18 +5,17 @@ use service_kit::supervisor::Supervisor;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{
-    durable::Durable,
+    durable::{Durable, From},
     ground::{Delivering, Ground, Stages},
     serve::Served,
 };
 use crate::{
-    consumer_group::ConsumerGroup,
-    dead_letter_writer::{self, Letter},
-    gaps::Gaps,
-    queue::MemoryQueue,
-    settings::Settings,
-    settler,
+    consumer_group::ConsumerGroup, dead_letter_writer, gaps::Gaps, intake::Buffer,
+    queue::MemoryQueue, settings::Settings, settler,
 };
+
+/// How many requests that publish may wait for admission.
+const PUBLISHING: usize = 16;
 
 /// The roles at work.
 #[derive(Debug)]
@@ -24,13 +23,12 @@ pub(super) struct Running {
     pub(super) supervisor: Supervisor,
     pub(super) outboxes: Supervisor,
     pub(super) stages: Stages,
-    /// What was heard: the queue itself, or the buffer before the durable one.
-    pub(super) intake: MemoryQueue,
-    /// What is being delivered by this replica.
+    /// What was heard and is not in the queue yet.
+    pub(super) buffer: Buffer,
+    /// What this replica was handed.
     pub(super) queue: MemoryQueue,
-    pub(super) durable: Option<Durable>,
+    pub(super) durable: Durable,
     pub(super) group: ConsumerGroup,
-    pub(super) letters: mpsc::Sender<Letter>,
     pub(super) listener: JoinHandle<()>,
     pub(super) dispatcher: JoinHandle<()>,
     pub(super) writer: JoinHandle<()>,
@@ -56,8 +54,8 @@ impl Running {
             dedup_window: retention.dedup_window(),
             max_len: 0,
         };
-        let ground = Ground::new(endpoint, letters, &names, &delivery, retention)?;
-        let writer = ground.write_letters(to_write, &names, retention);
+        let ground = Ground::new(endpoint, letters, &names, &delivery)?;
+        let writer = ground.write_letters(to_write);
         let (settlements, settled) = mpsc::channel(settler::WAITING);
         let delivering = ground.deliver(&consumers, &delivery, settlements);
         let Delivering {
@@ -66,39 +64,35 @@ impl Running {
             dispatcher,
             suspected,
         } = delivering;
-        let durable = ground.durable.clone().map(|queue| {
-            Durable::start(&ground, queue, &group, settled, delivery.max_deliveries())
-        });
+        let (publish, published) = mpsc::channel(PUBLISHING);
+        let from = From {
+            settled,
+            published,
+            window: retention.dedup_window,
+            max_deliveries: delivery.max_deliveries(),
+        };
+        let durable = Durable::start(&ground, &group, from);
         let gaps = Gaps::default();
         let sweeps = ground.follow(&group, suspected, &consumers, &names);
         let served = Served {
             group: &group,
             sweeps: &sweeps,
             gaps: &gaps,
-            durable: durable.as_ref(),
-            retention,
+            reader_name: &durable.reader_name,
+            publish,
             capacity: consumers.max_consumer_group_size.get(),
         };
         ground.serve(socket, &served, &names, dashboard)?;
         ground.watch(&group, &names, retention);
         let listener = ground.listen(names.published_channel, gaps);
-        let Ground {
-            supervisor,
-            stages,
-            intake,
-            queue,
-            letters,
-            ..
-        } = ground;
         Ok(Self {
-            supervisor,
+            supervisor: ground.supervisor,
             outboxes,
-            stages,
-            intake,
-            queue,
+            stages: ground.stages,
+            buffer: ground.buffer,
+            queue: ground.queue,
             durable,
             group,
-            letters,
             listener,
             dispatcher,
             writer,

@@ -9,6 +9,7 @@ use hyper::{
 use protocol::{
     TraceContext,
     http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES},
+    positions::QUEUE_POSITIONS,
     trace::{TRACEPARENT, TRACESTATE},
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct Parcel {
     pub(crate) messages: usize,
     /// One as it was published, or many with a newline after each.
     pub(crate) body: Bytes,
+    /// Where the messages stand in the queue.
+    pub(crate) positions: Option<HeaderValue>,
     /// What one message says of the trace it belongs to.
     pub(crate) trace: Option<TraceContext>,
 }
@@ -43,6 +46,9 @@ impl Parcel {
         let mut request = to(host, Method::POST, path, self.body);
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(positions) = self.positions {
+            headers.insert(HeaderName::from_static(QUEUE_POSITIONS), positions);
+        }
         if let Some(TraceContext { parent, state }) = self.trace {
             let mut pass_on = |name, value: &str| {
                 if let Ok(value) = HeaderValue::from_str(value) {

@@ -11,11 +11,15 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
+use crate::delivery::Settled;
+
 /// What is of interest.
 #[derive(Debug, Default)]
 pub(super) struct Said<'a> {
     /// `"result":"duplicate"`.
     pub(super) is_duplicate: bool,
+    /// `"settled":true`.
+    is_settled: bool,
     /// `"processed":512`.
     pub(super) processed: Option<usize>,
     /// `"results":[…]`, each as JSON.
@@ -32,6 +36,11 @@ impl<'a> Said<'a> {
         said.is_whole = read.and_then(|()| json.end()).is_ok();
         said
     }
+
+    /// Whether the consumer has settled all of it.
+    pub(super) fn settled(&self) -> Settled {
+        settled(self.is_settled)
+    }
 }
 
 /// What became of one message of a batch.
@@ -44,6 +53,8 @@ pub(super) struct SaidOfOne {
     error: Value,
     #[serde(default)]
     pub(super) retry_after: Value,
+    #[serde(default)]
+    settled: Value,
 }
 
 impl SaidOfOne {
@@ -53,6 +64,11 @@ impl SaidOfOne {
 
     pub(super) fn is_duplicate(&self) -> bool {
         self.result == DUPLICATE
+    }
+
+    /// Whether the consumer has settled it.
+    pub(super) fn settled(&self) -> Settled {
+        settled(self.settled == true)
     }
 
     /// What went wrong; whatever else than a text it is, as JSON.
@@ -66,6 +82,14 @@ impl SaidOfOne {
 }
 
 const DUPLICATE: &str = "duplicate";
+
+fn settled(is_settled: bool) -> Settled {
+    if is_settled {
+        Settled::ByConsumer
+    } else {
+        Settled::NotYet
+    }
+}
 
 /// The fields of an answer.
 struct Fields<'s, 'a>(&'s mut Said<'a>);
@@ -95,6 +119,7 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
             let Some(name) = name else { return Ok(()) };
             match name.as_str() {
                 "result" => said.is_duplicate = fields.next_value::<Value>()? == DUPLICATE,
+                "settled" => said.is_settled = fields.next_value::<Value>()? == true,
                 "processed" => {
                     let count = fields.next_value::<Value>()?;
                     processed = count.as_u64().and_then(|count| count.try_into().ok());

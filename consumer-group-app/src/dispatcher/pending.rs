@@ -8,14 +8,7 @@ use std::{
 use protocol::DeadLetterReason;
 use tokio::time::Instant;
 
-use crate::{
-    dead_letter_writer::Letter,
-    delivery::Delivery,
-    retry::{RetryBudget, RetryPolicy},
-};
-
-/// How often deliveries that wait are checked for their deadline.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
+use crate::{dead_letter_writer::Letter, delivery::Delivery, retry::RetryBudget};
 
 /// What the dispatcher holds itself.
 #[derive(Debug, Default)]
@@ -27,7 +20,6 @@ pub(crate) struct Pending {
     /// Given up, waiting for room on the way to the dead letters.
     pub(super) given_up: VecDeque<Letter>,
     number: u64,
-    swept: Option<Instant>,
 }
 
 impl Pending {
@@ -49,26 +41,6 @@ impl Pending {
     /// Whether something waits that a later look may help.
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.later.is_empty() && self.given_up.is_empty()
-    }
-
-    /// Removes what has been tried for too long, every [`SWEEP_EVERY`].
-    pub(super) fn sweep(&mut self, policy: &RetryPolicy) {
-        let now = Instant::now();
-        if self.swept.is_some_and(|swept| now - swept < SWEEP_EVERY) {
-            return;
-        }
-        self.swept = Some(now);
-        let late = self
-            .later
-            .extract_if(.., |_, delivery| policy.is_overdue(&delivery.held));
-        let mut overdue: Vec<_> = late.map(|(_, delivery)| delivery).collect();
-        let late = self
-            .ready
-            .extract_if(.., |_, delivery| policy.is_overdue(&delivery.held));
-        overdue.extend(late.map(|(_, delivery)| delivery));
-        for delivery in overdue {
-            self.give_up(delivery, DeadLetterReason::DeadlineExceeded);
-        }
     }
 
     /// Makes ready what is due, as far as the budget allows.

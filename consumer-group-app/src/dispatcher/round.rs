@@ -9,7 +9,7 @@ pub(super) enum Placement {
     /// It is bound to a consumer.
     Placed,
     /// None of the consumers it may go to has room.
-    NoRoom(Delivery),
+    NoRoom(Box<Delivery>),
 }
 
 /// The consumers of one pass.
@@ -87,7 +87,7 @@ impl Round {
                 }
             }
         }
-        Placement::NoRoom(delivery)
+        Placement::NoRoom(Box::new(delivery))
     }
 
     fn roomy(&mut self, among: Among) -> &mut Vec<Roomy> {

@@ -17,7 +17,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use redis_bus::dead_letters::{DeadLetters, Way};
+use redis_bus::dead_letters::DeadLetters;
 use service_kit::api_error::ApiError;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +34,6 @@ const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; fo
 pub(crate) struct Dashboard {
     pub(crate) feed: Feed,
     pub(crate) letters: DeadLetters,
-    /// Which way replayed messages go.
-    pub(crate) way: Way,
     /// Whether dead letters may be replayed over HTTP.
     pub(crate) may_replay: bool,
     /// Cancelled when the REST API ends, and all streams of events with it.
@@ -49,14 +47,12 @@ impl Dashboard {
     pub(crate) fn new(
         feed: Feed,
         letters: DeadLetters,
-        way: Way,
         may_replay: bool,
         closing: CancellationToken,
     ) -> Self {
         Self {
             feed,
             letters,
-            way,
             may_replay,
             closing,
             seats: Seats::new(Duration::from_secs(30)),

@@ -1,6 +1,6 @@
 //! `POST /messages`: publishing without loss.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -14,15 +14,19 @@ use protocol::{
     http::{MAX_PUBLISH_BODY_BYTES, MESSAGES, Published},
     schemas::MessageLines,
 };
-use redis_bus::{Added, queue::DurableQueue};
 use service_kit::{
     api_docs::responses::{BadBody, Failure},
     api_error::{ApiError, ErrorBody},
     http_body::{JsonKind, Room, read_json_or_lines},
 };
-use tokio::{sync::Semaphore, task::yield_now, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::yield_now,
+    time::timeout,
+};
 
 use super::AppState;
+use crate::intake::Publish;
 
 /// How many requests are published at once, once their bodies are there.
 const AT_ONCE: usize = 16;
@@ -44,20 +48,23 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Publishing {
     turns: Arc<Semaphore>,
     room: Room,
+    /// Where messages are admitted.
+    admission: mpsc::Sender<Publish>,
 }
 
-impl Default for Publishing {
-    fn default() -> Self {
+impl Publishing {
+    pub(crate) fn new(admission: mpsc::Sender<Publish>) -> Self {
         Self {
+            admission,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             room: Room::for_bytes(ROOM_BYTES),
         }
     }
 }
 
-/// Publish messages to the durable queue.
+/// Publish messages to the queue.
 ///
-/// 202 once all messages are in the durable queue. Nothing is taken unless every one is a message.
+/// 202 once all messages are in the queue. Nothing is taken unless every one is a message.
 /// After any other answer the same messages can be sent again: those taken already are duplicates then.
 ///
 /// A body is 16 MiB at most; one line that is no message is named in the 400.
@@ -73,9 +80,6 @@ impl Default for Publishing {
             example = json!({ "created": 2, "duplicate": 0 }),
         ),
         BadBody,
-        (
-            status = 409, description = "This group runs with `--queue memory`.", body = ErrorBody,
-        ),
         Failure,
         (
             status = 503, description = "Too much is being published at once.", body = ErrorBody,
@@ -87,15 +91,11 @@ pub(super) async fn publish(
     State(state): State<AppState>,
     request: Request<Body>,
 ) -> Result<(StatusCode, Json<Published>), ApiError> {
-    let Some(queue) = &state.durable else {
-        return Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "This group keeps messages in memory and cannot promise to keep them: start it with \
-             --queue stream, or publish to its channel in Redis."
-                .to_owned(),
-        ));
-    };
-    let Publishing { turns, room } = &state.publishing;
+    let Publishing {
+        turns,
+        room,
+        admission,
+    } = &state.publishing;
     let (kind, body) = read_json_or_lines(request, MAX_PUBLISH_BODY_BYTES, room).await?;
     let turn = timeout(TURN_TIMEOUT, turns.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
@@ -105,7 +105,10 @@ pub(super) async fn publish(
     };
     let mut published = Published::default();
     match kind {
-        JsonKind::One => add(queue, &[parse(body.bytes.clone(), None)?], &mut published).await?,
+        JsonKind::One => {
+            let message = parse(body.bytes.clone(), None)?;
+            add(admission, vec![message], &mut published).await?;
+        }
         JsonKind::Lines => {
             check_lines(&body.bytes).await?;
             let mut messages = messages(&body.bytes);
@@ -114,7 +117,7 @@ pub(super) async fn publish(
                 if piece.is_empty() {
                     break;
                 }
-                add(queue, &piece, &mut published).await?;
+                add(admission, piece, &mut published).await?;
             }
         }
     }
@@ -122,18 +125,24 @@ pub(super) async fn publish(
 }
 
 async fn add(
-    queue: &DurableQueue,
-    messages: &[Message],
+    admission: &mpsc::Sender<Publish>,
+    messages: Vec<Message>,
     published: &mut Published,
 ) -> Result<(), ApiError> {
-    const FAILED: &str = "Failed to publish!";
-    for added in queue.enqueue(messages).await {
-        match added.map_err(|error| ApiError::internal(FAILED, &error))? {
-            Added::Created => published.created += 1,
-            Added::Duplicate => published.duplicate += 1,
-        }
-    }
+    let (done, answer) = oneshot::channel();
+    // An error means that admission has ended, and so does an answer that never comes.
+    drop(admission.send(Publish { messages, done }).await);
+    let admitted = match answer.await {
+        Ok(admitted) => admitted.map_err(|cause| failed(&cause))?,
+        Err(cause) => return Err(failed(&cause)),
+    };
+    published.created += admitted.created;
+    published.duplicate += admitted.duplicate;
     Ok(())
+}
+
+fn failed(cause: &(dyn Error + 'static)) -> ApiError {
+    ApiError::internal("Failed to publish!", cause)
 }
 
 /// Checks that every line is a message. None is kept: tiny ones take several times the memory of their text.

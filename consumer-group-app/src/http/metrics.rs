@@ -43,7 +43,7 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Scrape {
     let (known, buffered) = account.unwrap_or_default();
     let status = state.status.tell(known, buffered);
     if account.is_some() {
-        tell_account(&scrape, &status);
+        tell_account(&scrape, &status, known.replayed);
         tell_oldest(&scrape, &state).await;
     }
     tell_connections(&scrape, &state, &status).await;
@@ -53,11 +53,11 @@ pub(super) async fn metrics(State(state): State<AppState>) -> Scrape {
     scrape
 }
 
-fn tell_account(scrape: &Scrape, status: &StatusBody) {
+fn tell_account(scrape: &Scrape, status: &StatusBody, replayed: u64) {
     let counters = [
         (
             "consumer_group_messages_received_total",
-            "Messages received; at each reading the sum of processed, duplicate, dead-lettered, in flight and queued ones.",
+            "Messages received; at each reading the sum of processed, duplicate, dead-lettered (without replayed), in flight and queued ones.",
             // What is buffered moves over between two readings: a counter must not fall.
             status.received - status.buffered,
         ),
@@ -73,8 +73,14 @@ fn tell_account(scrape: &Scrape, status: &StatusBody) {
         ),
         (
             "consumer_group_messages_dead_lettered_total",
-            "Messages that were given up and are in the dead letters.",
-            status.dead_lettered,
+            "Messages that were given up, replayed ones included.",
+            // A counter must not fall when letters are replayed.
+            status.dead_lettered + replayed,
+        ),
+        (
+            "consumer_group_messages_replayed_total",
+            "Messages that were given up and moved back into the queue.",
+            replayed,
         ),
     ];
     for (name, help, value) in counters {
@@ -93,7 +99,7 @@ fn tell_account(scrape: &Scrape, status: &StatusBody) {
         ),
         (
             "consumer_group_messages_buffered",
-            "Messages this group heard that are not in the durable queue yet.",
+            "Messages this group heard that are not in the queue yet.",
             status.buffered,
         ),
     ];
@@ -103,19 +109,13 @@ fn tell_account(scrape: &Scrape, status: &StatusBody) {
 }
 
 async fn tell_oldest(scrape: &Scrape, state: &AppState) {
-    let oldest = match &state.status.durable {
-        None => Some(state.status.queue.oldest().unwrap_or_default()),
-        Some(durable) => match timeout(ACCOUNT_TIMEOUT, durable.oldest_age()).await {
-            Ok(Ok(age)) => Some(age.unwrap_or_default()),
-            Ok(Err(_)) | Err(_) => None,
-        },
-    };
-    if let Some(oldest) = oldest {
+    let oldest = timeout(ACCOUNT_TIMEOUT, state.status.chunks.oldest_age()).await;
+    if let Ok(Ok(oldest)) = oldest {
         let metric = Metric {
             name: "consumer_group_oldest_queued_age_seconds",
             help: "How long the message that has waited longest in the queue has waited; 0 without one.",
         };
-        scrape.gauge(metric, oldest.as_secs_f64());
+        scrape.gauge(metric, oldest.unwrap_or_default().as_secs_f64());
     }
 }
 
@@ -169,7 +169,7 @@ fn tell_attempts(scrape: &Scrape, state: &AppState) {
     scrape.counter(ejected, ejections);
     let bytes = Metric {
         name: "consumer_group_held_bytes",
-        help: "Bytes of the messages this group holds in memory.",
+        help: "Bytes of the messages this group holds.",
     };
     let held = state.status.held_bytes();
     scrape.count(bytes, to_u64(held));

@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use protocol::http::MAX_BATCH_BODY_BYTES;
+use hyper::header::HeaderValue;
+use protocol::{Positions, http::MAX_BATCH_BODY_BYTES};
 use tokio::time::Instant;
 
 use crate::{
@@ -12,6 +13,16 @@ use crate::{
     lane::Lane,
     window::End,
 };
+
+/// The most bytes of the header that names positions: servers and proxies refuse larger ones, some from 8 KiB
+/// for all headers together.
+const MAX_HEADER_BYTES: usize = 4096;
+
+/// The most bytes that a chunk takes in it with its first index: time, hyphen, number, slash and a range.
+const MAX_CHUNK_BYTES: usize = 1 + 13 + 1 + 16 + 1 + MAX_RANGE_BYTES;
+
+/// The most bytes that a further range of indices takes in it.
+const MAX_RANGE_BYTES: usize = ",511-511".len();
 
 /// An attempt that has ended.
 pub(super) struct Attempt {
@@ -71,7 +82,10 @@ impl Attempt {
 
 fn is_well(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Delivered | Outcome::Duplicate | Outcome::Rejected(_) => true,
+        Outcome::Delivered(_)
+        | Outcome::Duplicate(_)
+        | Outcome::UnknownPosition
+        | Outcome::Rejected(_) => true,
         Outcome::Busy(_)
         | Outcome::Failed(_)
         | Outcome::TimedOut
@@ -88,6 +102,7 @@ pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delive
         return Vec::new();
     };
     let mut bytes = line_bytes(&first);
+    let mut header = MAX_CHUNK_BYTES;
     let may_have_company = may_have_company(&first);
     let mut batch = Vec::with_capacity(most.min(waiting.len() + 1));
     batch.push(first);
@@ -96,8 +111,11 @@ pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delive
         && let Some(next) = waiting.front()
         && bytes + line_bytes(next) <= MAX_BATCH_BODY_BYTES
         && self::may_have_company(next)
+        && are_of_one_queue(&batch[0], next)
+        && header + header_bytes(&batch[batch.len() - 1], next) <= MAX_HEADER_BYTES
     {
         bytes += line_bytes(next);
+        header += header_bytes(&batch[batch.len() - 1], next);
         batch.extend(waiting.pop_front());
     }
     batch
@@ -126,8 +144,36 @@ pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
     Some(Parcel {
         messages: deliveries.len(),
         body,
+        positions: positions(deliveries),
         trace,
     })
+}
+
+/// Where messages of one queue stand, as a header.
+fn positions(deliveries: &[Delivery]) -> Option<HeaderValue> {
+    let leased = deliveries.iter().map(|delivery| &delivery.held.leased);
+    let positions = Positions {
+        queue: deliveries.first()?.held.leased.queue.clone(),
+        positions: leased.map(|leased| leased.position).collect(),
+    };
+    HeaderValue::try_from(positions.to_string()).ok()
+}
+
+/// Whether messages may go together: their positions are in one header, which names one queue.
+fn are_of_one_queue(one: &Delivery, other: &Delivery) -> bool {
+    one.held.leased.queue == other.held.leased.queue
+}
+
+/// How much longer a message makes the header, in bytes, at the most.
+fn header_bytes(last: &Delivery, next: &Delivery) -> usize {
+    let (last, next) = (last.held.leased.position, next.held.leased.position);
+    if last.chunk() != next.chunk() {
+        MAX_CHUNK_BYTES
+    } else if last.index() + 1 == next.index() {
+        0
+    } else {
+        MAX_RANGE_BYTES
+    }
 }
 
 /// A message and its newline, in bytes.
@@ -145,17 +191,19 @@ mod tests {
     use protocol::Message;
 
     use super::*;
-    use crate::queue::{Bounds, MemoryQueue};
+    use crate::{delivery::Held, handed::leased, queue::MemoryQueue};
 
+    /// Messages of one chunk.
     fn waiting(bodies: &[String]) -> VecDeque<Delivery> {
-        let queue = MemoryQueue::new(Bounds {
-            messages: 100,
-            bytes: usize::MAX,
-        });
-        for body in bodies {
-            let message = Message::parse(Bytes::from(body.clone())).unwrap();
-            assert!(queue.push(vec![message]).is_empty());
-        }
+        let queue = MemoryQueue::new(usize::MAX);
+        let held = bodies
+            .iter()
+            .zip(leased(bodies.len()))
+            .map(|(body, leased)| {
+                let message = Message::parse(Bytes::from(body.clone())).unwrap();
+                Held::new(message, Instant::now(), leased)
+            });
+        queue.push_handed(held);
         queue.take(bodies.len()).into()
     }
 

@@ -11,7 +11,8 @@ use tracing::warn;
 use super::{Outbox, Returned};
 use crate::{
     consumer_client::{ConsumerClient, Target},
-    delivery::{Delivery, Ending},
+    delivery::{Delivery, Ending, Settled},
+    intake::Buffer,
     record::Record,
     retry::RetryBudget,
     settler::Settling,
@@ -27,8 +28,10 @@ const WAITING: usize = 4096;
 pub(crate) struct Outboxes {
     pub(crate) client: ConsumerClient,
     pub(crate) budget: Arc<RetryBudget>,
-    /// Where what was processed goes with the durable queue; without, it is finished with.
-    pub(crate) settlements: Option<mpsc::Sender<Settling>>,
+    /// Where what was processed and not settled goes.
+    pub(crate) settlements: mpsc::Sender<Settling>,
+    /// Where what the queue has lost is offered to it again.
+    pub(crate) buffer: Buffer,
     pub(crate) returns: mpsc::Sender<Returned>,
     pub(crate) suspects: mpsc::Sender<ConsumerId>,
     pub(crate) request_seconds: Histogram,
@@ -49,13 +52,26 @@ pub(crate) struct Opened {
 }
 
 impl Outboxes {
-    /// Ends deliveries that a consumer has done with.
-    pub(super) async fn settle(&self, settled: Vec<(Delivery, Ending)>) {
-        let Some(settlements) = &self.settlements else {
-            return Delivery::finish_all(settled);
-        };
-        // An error means that the settler is gone; the deliveries then go back to the queue.
-        drop(settlements.send(Settling(settled)).await);
+    /// Ends deliveries that a consumer has done with; those that it did not settle go to the settler.
+    pub(super) async fn settle(&self, done: Vec<(Delivery, Ending, Settled)>) {
+        let (mut settled, mut not_yet) = (Vec::with_capacity(done.len()), Vec::new());
+        for (delivery, ending, by) in done {
+            let kind = match by {
+                Settled::ByConsumer => &mut settled,
+                Settled::NotYet => &mut not_yet,
+            };
+            kind.push((delivery, ending));
+        }
+        Delivery::finish_all(settled);
+        if !not_yet.is_empty() {
+            // An error means that the settler is gone; the deliveries then go back to the queue.
+            drop(self.settlements.send(Settling(not_yet)).await);
+        }
+    }
+
+    /// Has a message that the queue has lost offered to it again.
+    pub(super) fn offer_again(&self, delivery: Delivery) {
+        Delivery::offer_again(vec![delivery], &self.buffer);
     }
 
     /// Opens an outbox for a consumer; it ends, once empty, with `left`.

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 use super::{Attempt, Outbox, Returned};
 use crate::{
     consumer_client::Outcomes,
-    delivery::{Delivery, Ending, Outcome},
+    delivery::{Delivery, Ending, Outcome, Settled},
 };
 
 impl Outbox {
@@ -26,7 +26,7 @@ impl Outbox {
             ..
         } = attempt;
         self.idle.extend(lane);
-        let mut settled = Vec::with_capacity(deliveries.len());
+        let mut done = Vec::with_capacity(deliveries.len());
         match outcomes {
             Outcomes::NoBatches(status) => {
                 info!(consumer.id = %self.consumer, %status,
@@ -41,36 +41,37 @@ impl Outbox {
                     self.next.push_front(delivery);
                 }
             }
-            Outcomes::All(Outcome::Delivered) => {
-                self.standing.note(&Outcome::Delivered, begun);
-                self.record.note(&Outcome::Delivered, count(&deliveries));
-                let processed = |delivery| (delivery, Ending::Processed);
-                settled.extend(deliveries.into_iter().map(processed));
+            Outcomes::All(outcome @ Outcome::Delivered(by)) => {
+                self.standing.note(&outcome, begun);
+                self.record.note(&outcome, count(&deliveries));
+                let processed = |delivery| (delivery, Ending::Processed, by);
+                done.extend(deliveries.into_iter().map(processed));
             }
             Outcomes::All(outcome) => {
                 let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
                 let goes_alone = failed && deliveries.len() > 1;
                 for mut delivery in deliveries {
                     delivery.held.goes_alone |= goes_alone;
-                    let returned = self.note(delivery, outcome.clone(), begun, &mut settled);
+                    let returned = self.note(delivery, outcome.clone(), begun, &mut done);
                     self.give_back(returned).await;
                 }
             }
             Outcomes::Each(outcomes) => {
                 let is_done =
-                    |outcome| matches!(outcome, &Outcome::Delivered | &Outcome::Duplicate);
+                    |outcome| matches!(outcome, &Outcome::Delivered(_) | &Outcome::Duplicate(_));
                 if outcomes.iter().any(is_done) {
                     // First, so that its word counts for the others.
-                    self.standing.note(&Outcome::Delivered, begun);
+                    self.standing
+                        .note(&Outcome::Delivered(Settled::NotYet), begun);
                 }
                 for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
-                    let returned = self.note(delivery, outcome, begun, &mut settled);
+                    let returned = self.note(delivery, outcome, begun, &mut done);
                     self.give_back(returned).await;
                 }
             }
         }
-        self.shared.budget.deposit(settled.len());
-        self.shared.settle(settled).await;
+        self.shared.budget.deposit(done.len());
+        self.shared.settle(done).await;
     }
 
     /// Learns from how an attempt went how much to give the consumer.
@@ -93,17 +94,21 @@ impl Outbox {
         mut delivery: Delivery,
         outcome: Outcome,
         begun: Instant,
-        settled: &mut Vec<(Delivery, Ending)>,
+        done: &mut Vec<(Delivery, Ending, Settled)>,
     ) -> Option<Returned> {
         self.record.note(&outcome, 1);
         if self.standing.note(&outcome, begun) {
             self.leave_out(&outcome);
         }
         let held = &mut delivery.held;
-        let ending = match outcome {
-            Outcome::Delivered => Ending::Processed,
-            Outcome::Duplicate if held.may_have_been_processed() => Ending::Processed,
-            Outcome::Duplicate => Ending::Duplicate,
+        let (ending, by) = match outcome {
+            Outcome::Delivered(by) => (Ending::Processed, by),
+            Outcome::Duplicate(by) if held.may_have_been_processed() => (Ending::Processed, by),
+            Outcome::Duplicate(by) => (Ending::Duplicate, by),
+            Outcome::UnknownPosition => {
+                self.shared.offer_again(delivery);
+                return None;
+            }
             _ => {
                 held.note_failure(&self.consumer, &outcome);
                 debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
@@ -115,7 +120,7 @@ impl Outbox {
                 });
             }
         };
-        settled.push((delivery, ending));
+        done.push((delivery, ending, by));
         None
     }
 

@@ -65,17 +65,18 @@ fn begin(delivery: &Delivery, consumer: &ConsumerId) -> Option<Span> {
 
 fn note(span: &mut Span, outcome: &Outcome) {
     let name = match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Duplicate => "duplicate",
+        Outcome::Delivered(_) => "delivered",
+        Outcome::Duplicate(_) => "duplicate",
         Outcome::Rejected(_) => "rejected",
         Outcome::Busy(_) => "busy",
         Outcome::Failed(_) => "failed",
         Outcome::TimedOut => "timed_out",
         Outcome::Unreachable(_) | Outcome::BadGateway(_) => "unreachable",
         Outcome::OwnFault(_) => "own_fault",
+        Outcome::UnknownPosition => "unknown_position",
     };
     span.note("outcome", name.to_owned());
-    if !matches!(outcome, Outcome::Delivered | Outcome::Duplicate) {
+    if !matches!(outcome, Outcome::Delivered(_) | Outcome::Duplicate(_)) {
         span.fail(outcome.describe());
     }
 }

@@ -5,7 +5,7 @@ use crate::delivery::Ending;
 /// The account, in messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// Heard on the channel, fit or not.
+    /// Handed to this replica.
     pub(crate) received: u64,
     /// Waiting in the queue.
     pub(crate) queued: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Account {
     pub(crate) duplicate: u64,
     /// In the stream of dead letters.
     pub(crate) dead_lettered: u64,
-    /// In the durable queue, or with another reader of that.
+    /// In the queue in Redis, or with another of its readers.
     pub(crate) elsewhere: u64,
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::SystemTime};
 
 use protocol::ConsumerId;
-use redis_bus::{dead_letters::Latest, queue::ReaderStatus};
+use redis_bus::{chunk_queue::ReaderStatus, dead_letters::Latest};
 use serde::Serialize;
 
 use crate::{history::Point, status::StatusBody};
@@ -26,7 +26,7 @@ pub(super) struct Snapshot {
     /// RFC 3339; null without a subscription.
     pub(super) subscribed_since: Option<String>,
     pub(super) redis: Redis,
-    /// Who reads the durable queue; null without one.
+    /// Who reads the queue; null while Redis does not say.
     pub(super) readers: Option<Vec<Reader>>,
     pub(super) dead_letters: Option<Letters>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Redis {
     pub(super) trouble: Option<String>,
 }
 
-/// One who reads the durable queue.
+/// One who reads the queue.
 #[derive(Debug, Serialize)]
 pub(super) struct Reader {
     name: String,
@@ -50,9 +50,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(reader: ReaderStatus, this: Option<&str>) -> Self {
+    pub(super) fn new(reader: ReaderStatus, this: &str) -> Self {
         Self {
-            is_this: this == Some(reader.name.as_str()),
+            is_this: this == reader.name,
             name: reader.name,
             pending: reader.pending,
             idle_seconds: reader.idle.as_secs_f64(),

@@ -66,16 +66,7 @@ const REDIS: &[Setting] = &[
         value_name: "KEY",
         kind: ValueKind::Name,
         default: Some(protocol::keys::PROCESSED_STREAM),
-        help: "Stream that consumers add processed messages to; the durable queue is beside it",
-        heading: "Redis",
-    },
-    Setting {
-        key: "names.failed_stream",
-        flag: "failedStream",
-        value_name: "KEY",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::FAILED_STREAM),
-        help: "Stream that messages go to which no consumer could take",
+        help: "Stream that consumers add processed messages to; the queue is beside it",
         heading: "Redis",
     },
 ];
@@ -154,23 +145,13 @@ const CONSUMERS: &[Setting] = &[
 
 const DELIVERY: &[Setting] = &[
     Setting {
-        key: "delivery.queue",
-        flag: "queue",
-        value_name: "KIND",
-        kind: ValueKind::Choice(&["memory", "stream"]),
-        default: Some("memory"),
-        help: "Where messages wait: memory (of the group), or stream (in Redis; then nothing is lost \
-               with the group, and several groups may run side by side)",
-        heading: "Delivery",
-    },
-    Setting {
         key: "delivery.max_deliveries",
         flag: "maxDeliveries",
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000),
         default: Some("5"),
-        help: "With --queue stream: how often a message is handed to a group or consumer that dies \
-               with it, before it goes to the dead letters",
+        help: "How often a message is handed to a group or consumer that dies with it, before it goes to the \
+               dead letters",
         heading: "Delivery",
     },
     Setting {
@@ -180,15 +161,6 @@ const DELIVERY: &[Setting] = &[
         kind: ValueKind::count(1, 1_000_000),
         default: Some("10"),
         help: "How often a message is tried before it goes to the dead letters",
-        heading: "Delivery",
-    },
-    Setting {
-        key: "delivery.deadline_seconds",
-        flag: "deliveryDeadlineSeconds",
-        value_name: "SECONDS",
-        kind: ValueKind::number(1, 86_400, "seconds"),
-        default: Some("30"),
-        help: "With --queue memory: how long a message is tried, from its first attempt",
         heading: "Delivery",
     },
     Setting {
@@ -206,7 +178,8 @@ const DELIVERY: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000_000),
         default: Some("1000000"),
-        help: "How many messages the group holds; more go to the dead letters",
+        help: "How many messages the group keeps that Redis does not take yet; beyond that it reads no more \
+               from the channel",
         heading: "Delivery",
     },
     Setting {
@@ -215,7 +188,7 @@ const DELIVERY: &[Setting] = &[
         value_name: "BYTES",
         kind: ValueKind::number(1, 1 << 40, "bytes"),
         default: Some("268435456"),
-        help: "How many bytes of messages the group holds (256 MiB)",
+        help: "How many bytes of messages these may be (256 MiB)",
         heading: "Delivery",
     },
 ];
@@ -226,8 +199,8 @@ const RETENTION: &[Setting] = &[Setting {
     value_name: "SECONDS",
     kind: ValueKind::number(0, 31_536_000, "seconds"),
     default: Some("600"),
-    help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all. \
-           The same for the group and all its consumers",
+    help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all, and \
+           each replica of the group admits every message. The same for the group and all its consumers",
     heading: "Retention",
 }];
 

@@ -238,7 +238,7 @@ impl WindowControl {
     /// The consumer may be another program by now.
     pub(crate) fn start_anew(&mut self) {
         self.climb = HillClimb::new(self.most.requests);
-        self.rate = DeliveryRate::default();
+        self.rate.forget();
         self.usual = None;
         self.window.set_ahead(0);
         self.tell();

@@ -111,8 +111,7 @@ impl<P: Processor> Consumer<P> {
         };
         match settings.consumer.intake {
             Intake::Push => parts.push(stream, connection, &settings),
-            Intake::Pull => parts.pull(stream, connection, endpoint, &settings),
-            Intake::PullChunks => parts.pull_chunks(stream, connection, &settings),
+            Intake::Pull => parts.pull(stream, connection, &settings),
         }
     }
 }

@@ -37,8 +37,7 @@
 //! | [`http`] | the routes `/processMessage`, `/processMessages` and `/health` |
 //! | [`processor`] | [`Processor`]: the part that is yours |
 //! | `processing` | has messages processed, as many at once as may be |
-//! | `puller` | takes messages from the durable queue, with `--intake pull` |
-//! | `pull` | takes messages from the queue of chunks, with `--intake pull-chunks` |
+//! | `pull` | takes messages from the queue itself, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`meters`] | what it counts for `GET /metrics` |
 //! | `spans` | the span of a message whose trace is recorded |
@@ -54,7 +53,6 @@ mod processing;
 pub mod processor;
 pub mod program;
 mod pull;
-mod puller;
 pub mod registrar;
 pub mod settings;
 pub mod sink;

@@ -16,7 +16,7 @@ pub struct ConsumerMeters {
     /// How long commits take, and of how many messages they are.
     pub(crate) commit_seconds: Histogram,
     pub(crate) commit_messages: Histogram,
-    /// With pull: how long messages take from the durable queue to their entry.
+    /// With pull: how long messages take from the queue to their entry.
     pub(crate) message_seconds: Histogram,
     /// How long requests of the group take to be answered; with pull, messages to be processed.
     pub(crate) work_seconds: Histogram,
@@ -58,7 +58,7 @@ impl ConsumerMeters {
             )?,
             message_seconds: seconds(
                 "consumer_message_age_seconds",
-                "With pull: time from when a message came into the durable queue until it was recorded, by the clocks of Redis and this machine.",
+                "With pull: time from when a message came into the queue until it was recorded, by the clocks of Redis and this machine.",
             )?,
             commit_messages: all.histogram(commit_messages, &MESSAGES)?,
             work_seconds: seconds(
@@ -69,7 +69,7 @@ impl ConsumerMeters {
         })
     }
 
-    /// A message that came into the durable queue at this time is recorded.
+    /// A message that came into the queue at this time is recorded.
     pub(crate) fn recorded(&self, added_at: SystemTime) {
         let age = SystemTime::now().duration_since(added_at);
         // The clock of Redis may be ahead of ours.

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use protocol::keys::beside;
 use redis_bus::{RedisSettings, RedisUrl, commit::Retention};
 use serde::Deserialize;
 use service_kit::{
@@ -57,15 +56,6 @@ pub const SETTINGS: &[Setting] = &[
         kind: ValueKind::Name,
         default: Some(protocol::keys::PROCESSED_STREAM),
         help: "Stream that processed messages are added to",
-        heading: REDIS,
-    },
-    Setting {
-        key: "names.failed_stream",
-        flag: "failedStream",
-        value_name: "KEY",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::FAILED_STREAM),
-        help: "With --intake pull: stream of messages that could not be processed",
         heading: REDIS,
     },
     Setting {
@@ -136,11 +126,10 @@ pub const SETTINGS: &[Setting] = &[
         key: "consumer.intake",
         flag: "intake",
         value_name: "KIND",
-        kind: ValueKind::Choice(&["push", "pull", "pull-chunks"]),
+        kind: ValueKind::Choice(&["push", "pull"]),
         default: Some("push"),
-        help: "How messages come: push (the group brings them), or pull (the consumer reads the durable \
-               queue of a group with --queue stream itself, and registers nowhere; pull-chunks does so \
-               with --queue chunks)",
+        help: "How messages come: push (the group brings them), or pull (the consumer reads the queue \
+               itself, and registers nowhere)",
         heading: PROCESSING,
     },
     Setting {
@@ -217,10 +206,7 @@ impl ConsumerSettings {
     /// # Errors
     /// [`SettingsError::BadValue`] for a value that cannot be used, alone or beside the others.
     pub fn read(loaded: &Loaded) -> Result<Self, SettingsError> {
-        let settings: Self = loaded.read()?;
-        let keys = ["names.processed_stream", "names.failed_stream"];
-        loaded.expect_distinct(&keys, &beside(&settings.names.processed_stream))?;
-        Ok(settings)
+        loaded.read()
     }
 }
 
@@ -247,20 +233,16 @@ impl RetentionSettings {
 pub struct Names {
     /// The stream of processed messages.
     pub processed_stream: String,
-    /// The stream of dead letters.
-    pub failed_stream: String,
 }
 
 /// How messages come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "lowercase")]
 pub enum Intake {
     /// The group brings them over HTTP.
     Push,
-    /// The consumer reads the durable queue itself.
+    /// The consumer reads the queue itself.
     Pull,
-    /// The consumer reads the queue of chunks itself.
-    PullChunks,
 }
 
 /// Section `[consumer_group_app]`.
@@ -290,7 +272,7 @@ pub struct OwnSettings {
     pub advertised_port: Option<u16>,
     /// How messages come.
     pub intake: Intake,
-    /// How often a message is handed out from the durable queue.
+    /// How often a message is handed out from the queue.
     pub max_deliveries: NonZeroU64,
     /// How many messages are processed at once; 0 for no limit.
     pub processing_concurrency: u32,

@@ -13,7 +13,6 @@ use redis_bus::{
     Added, BusError,
     chunk_queue::QueueError,
     commit::{Entry, MAX_FIELDS},
-    queue::EntryId,
 };
 use service_kit::supervisor::Role;
 use tokio::{
@@ -54,12 +53,12 @@ pub enum CommitError {
     /// Redis could not be reached or refused. The entry may have been added.
     #[error("cannot add the entry to the stream")]
     Bus(#[from] BusError),
-    /// The durable queue knows nothing of the message's position: it was emptied, or has lost its end.
+    /// The queue knows nothing of the message's position: it was emptied, or has lost its end.
     /// Nothing was added.
-    #[error("the durable queue knows nothing of this message's position; nothing was recorded")]
+    #[error("the queue knows nothing of this message's position; nothing was recorded")]
     UnknownPosition,
-    /// The durable queue gave an answer of no use.
-    #[error("cannot settle the message in the durable queue")]
+    /// The queue gave an answer of no use.
+    #[error("cannot settle the message in the queue")]
     Queue(#[source] QueueError),
     /// The sink has ended.
     #[error("the sink has ended")]
@@ -71,7 +70,7 @@ pub enum CommitError {
 pub struct Committed {
     /// Whether it was added.
     pub added: Added,
-    /// Whether the message's position in the durable queue is settled with it.
+    /// Whether the message's position in the queue is settled with it.
     pub is_settled: bool,
 }
 
@@ -103,23 +102,8 @@ impl SinkHandle {
         processed: &ProcessedMessage,
         stands: Option<Stands>,
     ) -> Result<Committed, CommitError> {
-        let entry = entry(processed, None)?;
+        let entry = entry(processed)?;
         self.commit_one(Record { entry, stands }).await
-    }
-
-    /// Returns once the message is in the stream, by this call or by an earlier one, and `queued`, where it
-    /// came from, is out of the durable queue.
-    ///
-    /// # Errors
-    /// Every variant of [`CommitError`].
-    pub async fn commit_queued(
-        &self,
-        processed: &ProcessedMessage,
-        queued: &EntryId,
-    ) -> Result<Added, CommitError> {
-        let entry = entry(processed, Some(queued))?;
-        let stands = None;
-        Ok(self.commit_one(Record { entry, stands }).await?.added)
     }
 
     async fn commit_one(&self, record: Record) -> Result<Committed, CommitError> {
@@ -134,7 +118,7 @@ impl SinkHandle {
         processed: impl IntoIterator<Item = (&ProcessedMessage, Option<Stands>)>,
     ) -> Results {
         let record = |(processed, stands): (&ProcessedMessage, Option<Stands>)| {
-            let entry = entry(processed, None)?;
+            let entry = entry(processed)?;
             Ok(Record { entry, stands })
         };
         let (records, places) = take_well(processed.into_iter().map(record));
@@ -165,17 +149,14 @@ impl SinkHandle {
 }
 
 /// The entry of a processed message.
-fn entry(processed: &ProcessedMessage, queued: Option<&EntryId>) -> Result<Entry, CommitError> {
+fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
     let fields = processed.fields()?;
     if fields.len() > MAX_FIELDS {
         return Err(CommitError::TooManyFields {
             fields: fields.len(),
         });
     }
-    Ok(Entry {
-        fields,
-        queued: queued.cloned(),
-    })
+    Ok(Entry { fields })
 }
 
 /// The role that writes to the stream.

@@ -16,8 +16,8 @@ const CONSUMER_LIST: &str = "consumer:ids";
 const MAX_SIZE_FLAG: &str = "--maxConsumerGroupSize";
 const DEFAULT_MAX_SIZE: usize = 5;
 
-/// The arguments of consumers that read the durable queue themselves, and register nowhere.
-const PULLS: [[&str; 2]; 2] = [["--intake", "pull"], ["--intake", "pull-chunks"]];
+/// The arguments of consumers that read the queue themselves, and register nowhere.
+const PULLS: [&str; 2] = ["--intake", "pull"];
 
 /// How long the stack may take until every consumer is registered.
 const READY_DEADLINE: Duration = Duration::from_secs(20);
@@ -101,8 +101,7 @@ impl Stack {
         for args in options.other_consumers {
             stack.add_consumer(binaries, args).await?;
         }
-        let pulls = |args: &[&str]| PULLS.iter().any(|pulls| args == pulls);
-        if options.consumer_args.windows(2).any(pulls) {
+        if options.consumer_args.windows(2).any(|args| args == PULLS) {
             for consumer in &stack.consumers {
                 consumer.wait_for_log("pulling", READY_DEADLINE).await?;
             }

@@ -1,4 +1,4 @@
-//! What the group gave up on: the entry of the stream `messages:failed`.
+//! What was given up on: the entry of the stream of dead letters, `{messages:processed}:failed`.
 
 mod excerpt;
 
@@ -28,7 +28,7 @@ pub mod field {
 /// How much of an error's text is kept, in bytes.
 const KEPT_ERROR_BYTES: usize = 512;
 
-/// Why a message is in `messages:failed`. The text form is the `reason` field of the entry.
+/// Why a message is among the dead letters. The text form is the `reason` field of the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadLetterReason {
@@ -38,32 +38,23 @@ pub enum DeadLetterReason {
     BadMessageId,
     /// `too_large`: over the size limit.
     TooLarge,
-    /// `buffer_full`: it came while the buffer was full.
-    BufferFull,
     /// `rejected`: a consumer said that the message is at fault (HTTP 400, 413, 422).
     Rejected,
     /// `attempts_exhausted`: every allowed attempt failed.
     AttemptsExhausted,
-    /// `deadline_exceeded`: no attempt succeeded within the allowed time.
-    DeadlineExceeded,
-    /// `shutdown`: the group stopped before it could be delivered.
-    Shutdown,
-    /// `deliveries_exhausted`: it was taken from the durable queue as often as allowed, and whoever took
-    /// it died with it every time.
+    /// `deliveries_exhausted`: it was taken from the queue as often as allowed, and whoever took it died
+    /// with it every time.
     DeliveriesExhausted,
 }
 
 impl DeadLetterReason {
     /// Every reason there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 6] = [
         Self::NotJson,
         Self::BadMessageId,
         Self::TooLarge,
-        Self::BufferFull,
         Self::Rejected,
         Self::AttemptsExhausted,
-        Self::DeadlineExceeded,
-        Self::Shutdown,
         Self::DeliveriesExhausted,
     ];
 
@@ -74,11 +65,8 @@ impl DeadLetterReason {
             Self::NotJson => "not_json",
             Self::BadMessageId => "bad_message_id",
             Self::TooLarge => "too_large",
-            Self::BufferFull => "buffer_full",
             Self::Rejected => "rejected",
             Self::AttemptsExhausted => "attempts_exhausted",
-            Self::DeadlineExceeded => "deadline_exceeded",
-            Self::Shutdown => "shutdown",
             Self::DeliveriesExhausted => "deliveries_exhausted",
         }
     }
@@ -151,6 +139,19 @@ impl DeadLetter {
             last_error: cut(&error.to_string(), KEPT_ERROR_BYTES),
             failed_at: SystemTime::now(),
         }
+    }
+
+    /// A payload of the queue as a message; or the letter that it becomes, if it is none.
+    ///
+    /// # Errors
+    /// The letter.
+    pub fn unless_message(payload: &Bytes) -> Result<Message, Box<Self>> {
+        let letter = |excerpt, error: &MessageError| Box::new(Self::unfit(excerpt, error));
+        if let Some(excerpt) = Excerpt::from_bytes(payload) {
+            let bytes = excerpt.bytes();
+            return Err(letter(excerpt, &MessageError::TooLarge { bytes }));
+        }
+        Message::parse(payload.clone()).map_err(|error| letter(Excerpt::of(payload), &error))
     }
 
     /// Why it was given up on.

@@ -27,7 +27,7 @@ pub const PROCESS_MESSAGE: &str = "/processMessage";
 /// `POST` on a consumer that says `max_batch` in [`HEALTH`]: process many messages, one a line.
 pub const PROCESS_MESSAGES: &str = "/processMessages";
 
-/// `POST` on the group: publish messages to the durable queue.
+/// `POST` on the group: publish messages to the queue.
 pub const MESSAGES: &str = "/messages";
 /// `GET` on the group: the account, the consumers, and since when.
 pub const STATUS: &str = "/status";
@@ -79,7 +79,7 @@ pub struct MessageBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub result: Option<ProcessingResult>,
-    /// Whether the message's position in the durable queue is settled with it: the group need not do that.
+    /// Whether the message's position in the queue is settled with it: the group need not do that.
     #[serde(default, skip_serializing_if = "is_false")]
     #[schema(default = false)]
     pub settled: bool,
@@ -135,7 +135,7 @@ impl MessageBody {
         }
     }
 
-    /// The same, of a message whose position in the durable queue is settled or not.
+    /// The same, of a message whose position in the queue is settled or not.
     #[must_use]
     pub fn settled(self, settled: bool) -> Self {
         Self { settled, ..self }
@@ -154,7 +154,7 @@ pub struct Membership {
     pub is_member: bool,
 }
 
-/// Answer of `POST /messages`: how many were added to the durable queue, and how many were known there.
+/// Answer of `POST /messages`: how many were added to the queue, and how many were known there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Published {
     /// New ones.
@@ -189,7 +189,7 @@ pub enum BatchAnswer {
     AllProcessed {
         /// How many they were.
         processed: usize,
-        /// Whether the positions of all in the durable queue are settled with it.
+        /// Whether the positions of all in the queue are settled with it.
         #[serde(default, skip_serializing_if = "is_false")]
         #[schema(default = false)]
         settled: bool,

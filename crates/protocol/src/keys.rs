@@ -6,8 +6,8 @@ pub const PUBLISHED_CHANNEL: &str = "messages:published";
 pub const CONSUMER_LIST: &str = "consumer:ids";
 /// The stream of processed messages.
 pub const PROCESSED_STREAM: &str = "messages:processed";
-/// The stream of what was given up on; not in the original, which lost these messages.
-pub const FAILED_STREAM: &str = "messages:failed";
+/// The stream of what was given up on, beside [`PROCESSED_STREAM`]; the original lost these messages.
+pub const FAILED_STREAM: &str = "{messages:processed}:failed";
 
 /// What is kept beside the stream of processed messages, each under a key of its own.
 const BESIDE: [&str; 11] = [

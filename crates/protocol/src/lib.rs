@@ -11,8 +11,8 @@
 //! | [`schemas`] | how messages and ids look in the descriptions of both REST APIs |
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
-//! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream `messages:failed` |
-//! | [`position`] | [`Position`]: where a message stands in the durable queue |
+//! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream of dead letters |
+//! | [`position`] | [`Position`]: where a message stands in the queue |
 //! | [`positions`] | [`Positions`]: the same of many messages, as it travels |
 //! | [`stream_id`] | [`StreamId`]: the id of an entry of a stream |
 //! | [`trace`] | [`TraceContext`]: the trace a message belongs to |

@@ -1,4 +1,4 @@
-//! Where a message stands in the durable queue.
+//! Where a message stands in the queue.
 
 use std::{fmt, str::FromStr, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Where a message stands in the durable queue, and how that travels.
+//! Where a message stands in the queue, and how that travels.
 //!
 //! The group sends the positions of a request's messages in the header [`QUEUE_POSITIONS`], in the order of
 //! the messages:

@@ -6,7 +6,7 @@ use clap::{
     Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
     parser::ValueSource,
 };
-use protocol::keys::{PUBLISHED_CHANNEL, beside};
+use protocol::keys::PUBLISHED_CHANNEL;
 use service_kit::documents;
 
 use crate::{dead_letters, values};
@@ -168,15 +168,6 @@ impl Arguments {
         redis.redis_url = redis.redis_url.take().filter(|url| !url.is_empty());
         if let Some(url) = &redis.redis_url {
             values::redis_url(url).map_err(|why| format!("bad value for --redisUrl: {why}"))?;
-        }
-        if let Some(Verb::DeadLetters(letters)) = &self.verb {
-            let (failed, processed) = (&letters.failed_stream, &letters.processed_stream);
-            if failed == processed || beside(processed).contains(failed) {
-                return Err(format!(
-                    "--failedStream {failed}: the name is taken by --processedStream {processed}; \
-                     choose another"
-                ));
-            }
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ async fn run(mut arguments: Arguments) -> Result<Ended> {
         None => publish(arguments).await,
         Some(Verb::DeadLetters(verb)) => {
             let connection = connect(arguments.redis).await?;
-            dead_letters::run(verb, connection, arguments.channel).await
+            dead_letters::run(verb, connection).await
         }
     }
 }

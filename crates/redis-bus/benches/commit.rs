@@ -120,7 +120,6 @@ fn entry(connection: usize, batch: usize, place: usize) -> Entry {
     ];
     Entry {
         fields: fields.into_iter().collect(),
-        queued: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The durable queue: a stream of chunks, settled by position.
+//! The queue: a stream of chunks, settled by position.
 //!
 //! A message is admitted once, as one of a chunk ([`Offer`]), and from then on it is known by its position:
 //! its chunk, and its index there. It stays in the queue until its outcome is recorded, in the
@@ -152,8 +152,8 @@ impl Scripts {
             account: script!("#!lua flags=no-writes", "chunks.lua", "account.lua"),
             oldest: script!("#!lua flags=no-writes", "chunks.lua", "oldest.lua"),
             readers: script!("#!lua flags=no-writes", "chunks.lua", "readers.lua"),
-            keep: script!("#!lua flags=allow-oom", "../queue/keep.lua"),
-            forget: script!("#!lua flags=allow-oom", "../queue/forget.lua"),
+            keep: script!("#!lua flags=allow-oom", "keep.lua"),
+            forget: script!("#!lua flags=allow-oom", "forget.lua"),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Batches that a script can take at once, bounded in number and in bytes.
 
-use crate::BusError;
-
 /// The most items of a chunk: a look-up passes that many ids on Lua's stack.
 const ITEMS: usize = 512;
 
@@ -28,18 +26,6 @@ pub(crate) fn chunks<'a, T>(
         rest = left;
         (!chunk.is_empty()).then_some(chunk)
     })
-}
-
-/// One answer for each of `count` items, from the answers of a script to all of them.
-pub(crate) fn each<A, T>(
-    answers: Result<Vec<A>, BusError>,
-    count: usize,
-    read: impl Fn(A) -> T,
-) -> Vec<Result<T, BusError>> {
-    match answers {
-        Ok(answers) => answers.into_iter().map(|answer| Ok(read(answer))).collect(),
-        Err(cause) => (0..count).map(|_| Err(cause.clone())).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -3,24 +3,18 @@
 -- An entry is added first and its id remembered second. The other order would lose a message whose
 -- entry cannot be added: it would be taken for a duplicate ever after.
 --
--- KEYS[1] = stream, KEYS[2..4] = windows of settled ids, and for entries of the durable queue
--- KEYS[5] = queue, KEYS[6] = account
--- ARGV = window in seconds, length to trim the stream to (0: never), StreamGroup of the queue or '',
---        how many field arguments each message has of its own (two bytes for each), number of those
---        that all messages have after the id, these; then, for all messages, the ids, with a
---        StreamGroup the queue entries, and the arguments of their own. What would come again with
---        each message costs as much as all that is done with it.
+-- KEYS[1] = stream, KEYS[2..4] = windows of settled ids
+-- ARGV = window in seconds, length to trim the stream to (0: never), how many field arguments each
+--        message has of its own (two bytes for each), number of those that all messages have after the
+--        id, these; then, for all messages, the ids, and the arguments of their own. What would come
+--        again with each message costs as much as all that is done with it.
 -- Answers the places (from 1) of those that are duplicates.
 local args, pcall, unpack, byte = ARGV, redis.pcall, unpack, string.byte
 local current, previous = open_windows(KEYS[2], KEYS[3], KEYS[4], args[1])
-local max_len, group, own_counts, shared = args[2], args[3], args[4], tonumber(args[5])
-local count, at = #own_counts / 2, 5 + shared
-local ids, entries = { unpack(args, at + 1, at + count) }, {}
+local max_len, own_counts, shared = args[2], args[3], tonumber(args[4])
+local count, at = #own_counts / 2, 4 + shared
+local ids = { unpack(args, at + 1, at + count) }
 at = at + count
-if group ~= '' then
-    entries = { unpack(args, at + 1, at + count) }
-    at = at + count
-end
 
 -- The call that adds an entry, of which only the id and what is the message's own change.
 local add = { 'XADD', KEYS[1], 'MAXLEN', '~', max_len }
@@ -31,7 +25,7 @@ add[#add + 1] = '*'
 add[#add + 1] = 'message_id'
 local id_at = #add + 1
 add[id_at] = ''
-for i = 6, 5 + shared do
+for i = 5, 4 + shared do
     add[#add + 1] = args[i]
 end
 local own_at = #add
@@ -59,24 +53,17 @@ for place, id in ipairs(ids) do
     at = at + own
 end
 
-local added, new, old = ids, entries, {}
+local added = ids
 if failure or #duplicates > 0 then
-    added, new = {}, {}
+    added = {}
     local next_old = 1
     for place = 1, done do
-        local kind = new
         if duplicates[next_old] == place then
             next_old = next_old + 1
-            kind = old
         else
             added[#added + 1] = ids[place]
         end
-        kind[#kind + 1] = entries[place]
     end
 end
 remember(current, added)
-if group ~= '' then
-    note(KEYS[6], 'processed', settle(KEYS[5], KEYS[6], group, new))
-    note(KEYS[6], 'duplicate', settle(KEYS[5], KEYS[6], group, old))
-end
 return failure or duplicates

@@ -6,12 +6,7 @@ use protocol::Fields;
 use redis::{Cmd, Pipeline, Value, cmd};
 
 use crate::{
-    Added, BusError, Connection,
-    added::added_but,
-    chunks::chunks,
-    probe::Need,
-    queue::{DurableQueue, EntryId, STREAM_GROUP},
-    script::Script,
+    Added, BusError, Connection, added::added_but, chunks::chunks, probe::Need, script::Script,
     windows::Windows,
 };
 
@@ -27,9 +22,6 @@ pub struct Entry {
     /// Names and values, in order; at most [`MAX_FIELDS`]. The first is `message_id`, by whose value a
     /// second entry is refused.
     pub fields: Fields,
-    /// Where it stands in the durable queue, if it was read from there; it leaves the queue in the
-    /// same step.
-    pub queued: Option<EntryId>,
 }
 
 impl Entry {
@@ -72,7 +64,6 @@ pub struct ProcessedStream {
     key: String,
     settled: Windows,
     max_len: u64,
-    queue: Option<DurableQueue>,
     script: Script,
 }
 
@@ -84,7 +75,6 @@ impl ProcessedStream {
         let script = Script::new(concat!(
             "#!lua\n",
             include_str!("windows.lua"),
-            include_str!("queue/queue.lua"),
             include_str!("commit.lua")
         ));
         Self {
@@ -92,17 +82,7 @@ impl ProcessedStream {
             key,
             settled,
             max_len: retention.max_len,
-            queue: None,
             script,
-        }
-    }
-
-    /// The same stream, whose entries come from this queue and leave it with their commit.
-    #[must_use]
-    pub fn from_queue(self, queue: DurableQueue) -> Self {
-        Self {
-            queue: Some(queue),
-            ..self
         }
     }
 
@@ -121,7 +101,7 @@ impl ProcessedStream {
     pub async fn commit(&self, entries: &[Entry]) -> Vec<Result<Added, BusError>> {
         let mut results = Vec::with_capacity(entries.len());
         for chunk in chunks(entries, Entry::bytes) {
-            if self.settled.is_on() || self.queue.is_some() {
+            if self.settled.is_on() {
                 let call = |command: &mut Cmd| self.script_call(command, chunk);
                 let duplicates: Result<Vec<usize>, _> =
                     self.connection.script(&self.script, call).await;
@@ -180,18 +160,9 @@ impl ProcessedStream {
 
     /// Appends the keys and arguments of `commit.lua`.
     fn script_call(&self, command: &mut Cmd, entries: &[Entry]) {
-        let queue = self.queue.as_ref();
-        command
-            .arg(if queue.is_some() { 6 } else { 4 })
-            .arg(&self.key);
+        command.arg(4).arg(&self.key);
         self.settled.add_keys(command);
-        if let Some(queue) = queue {
-            queue.add_keys(command);
-        }
-        command
-            .arg(self.settled.seconds())
-            .arg(self.max_len)
-            .arg(queue.map_or("", |_| STREAM_GROUP));
+        command.arg(self.settled.seconds()).arg(self.max_len);
         let shared = shared(entries);
         let own_counts = entries.iter().flat_map(|entry| {
             let count = entry.arguments().count() - shared;
@@ -208,11 +179,6 @@ impl ProcessedStream {
         }
         for entry in entries {
             command.arg(entry.id());
-        }
-        if queue.is_some() {
-            for entry in entries {
-                command.arg(entry.queued.as_ref().map_or("", EntryId::as_str));
-            }
         }
         for argument in entries
             .iter()

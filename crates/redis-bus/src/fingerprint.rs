@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use protocol::dead_letter::Excerpt;
 use sha2::{Digest, Sha256};
 
 /// How many bytes there are.
@@ -18,7 +19,18 @@ impl Fingerprint {
     /// That of an id.
     #[must_use]
     pub fn of(id: &str) -> Self {
-        let hash = Sha256::digest(id.as_bytes());
+        Self::of_bytes(id.as_bytes())
+    }
+
+    /// That of a payload that is no message, so that it, too, is admitted once. No id has the same: these bytes
+    /// are no text.
+    #[must_use]
+    pub fn of_malformed(payload: &Excerpt) -> Self {
+        Self::of_bytes(&payload.to_bytes())
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let hash = Sha256::digest(bytes);
         let mut bytes = [0; BYTES];
         bytes.copy_from_slice(&hash[..BYTES]);
         Self(bytes)

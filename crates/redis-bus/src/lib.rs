@@ -8,17 +8,16 @@
 //! | [`consumer_list`] | the list `consumer:ids`: register, unregister, look up |
 //! | [`consumer_watch`] | the same list, told again whenever it changes |
 //! | [`commit`] | the stream `messages:processed` |
-//! | [`queue`] | the durable queue: a stream that messages wait in until they are settled |
-//! | [`chunk_queue`] | the queue that takes its place: a stream of chunks, settled by position |
+//! | [`chunk_queue`] | the queue: a stream of chunks, settled by position |
 //! | [`id_window`] | which messages were admitted lately, in memory |
-//! | [`dead_letters`] | the stream `messages:failed`, and what to do with what is in it |
+//! | [`dead_letters`] | the stream of dead letters, and what to do with what is in it |
 //! | [`probe`] | whether Redis would take work just now |
 //! | [`publish`] | publishing, for tools |
 //! | [`requirements`] | what a server must be able to do |
 //! | [`server_check`] | what about the server's own settings endangers messages |
 //!
-//! What must be one step is a script, beside the module that runs it. `windows.lua` and
-//! `queue/queue.lua` are functions that several of them start with.
+//! What must be one step is a script, beside the module that runs it. `windows.lua`, `chunk_queue/chunks.lua`
+//! and `chunk_queue/settlement.lua` are functions that several of them start with.
 
 mod added;
 pub mod chunk_queue;
@@ -35,7 +34,6 @@ pub mod id_window;
 mod link;
 pub mod probe;
 pub mod publish;
-pub mod queue;
 pub mod requirements;
 mod resp;
 mod script;

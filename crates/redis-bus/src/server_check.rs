@@ -29,12 +29,12 @@ pub enum Danger {
     #[error(
         "client-output-buffer-limit for pubsub is at its default: a group that falls behind by 32 MiB \
          is cut off, and what was waiting for it is lost; set it with `CONFIG SET \
-         client-output-buffer-limit \"pubsub 256mb 64mb 60\"` and in redis.conf, or use --queue stream"
+         client-output-buffer-limit \"pubsub 256mb 64mb 60\"` and in redis.conf"
     )]
     PubSubLimit,
     /// Nothing outlives the server.
     #[error(
-        "persistence is off: the durable queue does not outlive a restart of Redis; set it with `CONFIG \
+        "persistence is off: the queue does not outlive a restart of Redis; set it with `CONFIG \
          SET appendonly yes` and in redis.conf"
     )]
     NotPersistent,

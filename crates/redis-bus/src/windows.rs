@@ -20,11 +20,6 @@ impl Windows {
         Self::new(stream, "settled", length)
     }
 
-    /// Ids that were brought to the durable queue.
-    pub(crate) fn queued(stream: &str, length: Duration) -> Self {
-        Self::new(stream, "queued", length)
-    }
-
     fn new(stream: &str, name: &str, length: Duration) -> Self {
         let keys = ["", ":0", ":1"].map(|end| in_slot_of(stream, &format!("{name}{end}")));
         let seconds = length.as_secs();
@@ -52,11 +47,6 @@ impl Windows {
         let needs = std::iter::once(Need::hash(state)).chain(sets.iter().map(|key| Need::set(key)));
         needs.filter(|_| self.is_on()).collect()
     }
-
-    /// The two sets of ids.
-    pub(crate) fn sets(&self) -> &[String] {
-        &self.keys[1..]
-    }
 }
 
 #[cfg(test)]
@@ -67,10 +57,8 @@ mod tests {
 
     #[test]
     fn no_window_has_a_key_that_settings_may_name() {
-        for make in [Windows::settled, Windows::queued] {
-            let windows = make("processed", Duration::ZERO);
-            let taken = beside("processed");
-            assert!(windows.keys.iter().all(|key| taken.contains(key)));
-        }
+        let windows = Windows::settled("processed", Duration::ZERO);
+        let taken = beside("processed");
+        assert!(windows.keys.iter().all(|key| taken.contains(key)));
     }
 }

@@ -55,6 +55,11 @@ impl DeliveryRate {
         self.recent_seconds = self.recent_seconds * KEPT + seconds;
     }
 
+    /// Forgets what was measured. What is out still counts when it comes back.
+    pub fn forget(&mut self) {
+        (self.recently_delivered, self.recent_seconds) = (0.0, 0.0);
+    }
+
     /// How much gets done in a time, rounded down; nothing before anything was measured.
     #[must_use]
     pub fn in_time(&self, time: Duration) -> usize {
@@ -126,6 +131,17 @@ mod tests {
             now = work(&mut rate, now, 1, millis(200));
         }
         assert!(rate.in_time(SECOND) < 60, "{rate:?}");
+    }
+
+    #[test]
+    fn what_is_out_when_all_is_forgotten_still_counts() {
+        let mut rate = DeliveryRate::default();
+        let now = work(&mut rate, Instant::now(), 10, millis(1));
+        let departure = rate.depart(now);
+        rate.forget();
+        assert_eq!(rate.in_time(SECOND), 0);
+        rate.arrive(&departure, 1, now + millis(100));
+        assert_eq!(rate.in_time(SECOND), 10);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use protocol::{
 /// How many entries are read at once.
 const PAGE: usize = 5000;
 
-/// The field of `messages:failed` that says why.
+/// The field of a dead letter that says why.
 pub(crate) const REASON: &str = "reason";
 
 /// What is in the streams.
@@ -29,7 +29,7 @@ pub(crate) struct Account {
     pub duplicates: u64,
     /// How many each consumer processed.
     pub by_consumer: BTreeMap<String, u64>,
-    /// Entries of `messages:failed`.
+    /// Dead letters.
     pub failed: u64,
     /// How many failed for each reason.
     pub by_reason: BTreeMap<String, u64>,
@@ -166,12 +166,12 @@ mod tests {
         pipeline.xadd(
             FAILED_STREAM,
             "*",
-            &[(MESSAGE_ID, "1"), (REASON, "shutdown")],
+            &[(MESSAGE_ID, "1"), (REASON, "rejected")],
         );
         pipeline.xadd(
             FAILED_STREAM,
             "*",
-            &[(MESSAGE_ID, "x"), (REASON, "shutdown")],
+            &[(MESSAGE_ID, "x"), (REASON, "rejected")],
         );
         let _: Vec<String> = pipeline.query_async(&mut connection).await.unwrap();
 
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(settled(&mut connection).await.unwrap(), whole + 3);
         let account = Account::read(&mut connection).await.unwrap();
         assert_eq!((account.processed, account.duplicates), (whole + 1, 1));
-        assert_eq!((account.failed, account.by_reason["shutdown"]), (2, 2));
+        assert_eq!((account.failed, account.by_reason["rejected"]), (2, 2));
         assert_eq!(account.by_consumer["a:1"], whole);
         assert_eq!(account.lost(whole + 2), 1, "one is in neither stream");
         assert!(!account.adds_up(whole));

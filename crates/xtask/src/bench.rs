@@ -78,7 +78,7 @@ enum Part {
     Latency,
     /// 1 to 16 consumers with 10 ms of work a message, and short bursts.
     Scaling,
-    /// 1 to 4 groups on one durable queue.
+    /// 1 to 4 groups side by side.
     Replicas,
     /// How evenly consumers with much work get their messages.
     Balance,

@@ -147,7 +147,7 @@ async fn show_account(stack: &Stack, published: u64) -> Result<bool> {
         account
             .by_reason
             .iter()
-            .map(|(reason, number)| vec![format!("in messages:failed, {reason}"), count(*number)]),
+            .map(|(reason, number)| vec![format!("dead letters, {reason}"), count(*number)]),
     );
     say(table(&rows).trim_end());
     let adds_up = account.adds_up(published);

@@ -63,8 +63,6 @@ pub(in super::super) struct Counts {
     repeated: u64,
     /// Letters that were there no more.
     gone: u64,
-    /// Letters that stay, because nobody listens to the channel.
-    unheard: u64,
     /// Whether all of them were looked at.
     is_complete: bool,
 }
@@ -73,11 +71,8 @@ impl Counts {
     fn add(&mut self, fate: Fate) {
         *match fate {
             Fate::Answered(Replayed::Sent) => &mut self.sent,
-            Fate::Answered(Replayed::Processed) | Fate::Skipped(Skipped::Processed) => {
-                &mut self.processed
-            }
+            Fate::Skipped(Skipped::Processed) => &mut self.processed,
             Fate::Answered(Replayed::Gone) => &mut self.gone,
-            Fate::Answered(Replayed::Unheard) => &mut self.unheard,
             Fate::Skipped(Skipped::Unfit) => &mut self.unfit,
             Fate::Skipped(Skipped::Repeated) | Fate::Answered(Replayed::Admitted) => {
                 &mut self.repeated
@@ -140,18 +135,11 @@ pub(in super::super) async fn replay(
         unfit,
         repeated,
         gone,
-        unheard,
         is_complete,
     } = counts;
     info!(
         sent,
-        processed,
-        unfit,
-        repeated,
-        gone,
-        unheard,
-        is_complete,
-        "dead letters were replayed over HTTP"
+        processed, unfit, repeated, gone, is_complete, "dead letters were replayed over HTTP"
     );
     Ok(Json(counts))
 }
@@ -190,8 +178,7 @@ async fn run(dashboard: &Dashboard, choice: Choice, counts: &mut Counts) -> Resu
     let letters = &dashboard.letters;
     let selection = Selection::find(letters, choice).await?;
     let ids = selection.message_ids(|_| {}).await?;
-    let way = dashboard.way.clone();
-    let mut replayer = Replayer::new(letters.clone(), way, Manner::Real, ids);
+    let mut replayer = Replayer::new(letters, Manner::Real, ids);
     let mut walk = selection.walk();
     while let Some(page) = walk.next().await? {
         counts.gone += page.gone;

@@ -9,12 +9,10 @@ use protocol::{
     http::{RegistrationRequest, as_concurrency},
 };
 use redis_bus::{
-    Connection, Endpoint,
+    Connection,
     chunk_queue::{ChunkQueue, Leases},
     commit::ProcessedStream,
-    dead_letters::FailedStream,
     probe::{Need, Probe},
-    queue::{DurableQueue, Keeper, QueueReader},
 };
 use service_kit::{
     http_server::HttpServer,
@@ -32,7 +30,6 @@ use crate::{
     meters::ConsumerMeters,
     processing::Processing,
     pull::{ChunkPuller, PullSettings},
-    puller::{Puller, Work},
     registrar::{Registrar, Registration},
     sink::{Recorder, Sink, SinkHandle},
 };
@@ -95,52 +92,11 @@ impl<P: Processor> Parts<P> {
         });
         let router = http::router(state, needs).context(UNDESCRIBED)?;
         self.frame.serve(self.listener, router, &self.id)?;
-        Ok(self
-            .frame
-            .take_messages("registrar", registrar, Leave::Nothing))
+        Ok(self.frame.take_messages("registrar", registrar, None))
     }
 
     /// Starts a consumer that pulls.
     pub(super) fn pull(
-        self,
-        stream: ProcessedStream,
-        connection: Connection,
-        endpoint: Endpoint,
-        settings: &ConsumerSettings,
-    ) -> anyhow::Result<Running> {
-        let window = settings.retention.retention().dedup_window;
-        let (names, own) = (&settings.names, &settings.consumer);
-        let queue = DurableQueue::new(connection.clone(), &names.processed_stream, window);
-        let queue_connection = connection.clone();
-        let failed_key = names.failed_stream.clone();
-        let failed = FailedStream::new(
-            connection.clone(),
-            failed_key,
-            &names.processed_stream,
-            window,
-        )
-        .from_queue(queue.clone());
-        let written = [stream.needs(), queue.needs(), failed.needs()].concat();
-        let needs = self.frame.needs(connection, written, None);
-        let stream = stream.from_queue(queue.clone());
-        let chunks = ChunkQueue::new(queue_connection, &names.processed_stream);
-        let recorder = Recorder::new(stream, chunks, settings.retention.retention().max_len);
-        let sink = self.frame.commit_to(recorder);
-        let admission = self.frame.admission.clone();
-        let router = http::pull_router(needs).context(UNDESCRIBED)?;
-        self.frame.serve(self.listener, router, &self.id)?;
-        let reader = QueueReader::new(endpoint, queue.clone());
-        info!(queue = queue.key(), reader = reader.name(), "pulling");
-        let keeper = reader.keeper();
-        let max_deliveries = own.max_deliveries.get();
-        let work = Work::new(self.processing, sink, queue, failed, max_deliveries);
-        let puller = Puller::new(reader, admission, work, own.processing_concurrency);
-        let leave = Leave::Entries(Box::new(keeper));
-        Ok(self.frame.take_messages("puller", puller, leave))
-    }
-
-    /// Starts a consumer that pulls from the queue of chunks.
-    pub(super) fn pull_chunks(
         self,
         stream: ProcessedStream,
         connection: Connection,
@@ -161,8 +117,8 @@ impl<P: Processor> Parts<P> {
         };
         let puller = ChunkPuller::new(queue.clone(), self.processing, sink, admission, pull);
         info!(queue = queue.key(), reader = puller.reader(), "pulling");
-        let leave = Leave::Chunks(puller.leases().clone());
-        Ok(self.frame.take_messages("puller", puller, leave))
+        let leases = puller.leases().clone();
+        Ok(self.frame.take_messages("puller", puller, Some(leases)))
     }
 }
 
@@ -215,12 +171,12 @@ impl Frame {
     }
 
     /// Starts what has messages come.
-    fn take_messages(self, name: &str, role: impl Role, leave: Leave) -> Running {
+    fn take_messages(self, name: &str, role: impl Role, leases: Option<Leases>) -> Running {
         let taking = self.taking_messages.clone();
         Running {
             intake: self.supervisor.spawn(name, taking, role),
             frame: self,
-            leave,
+            leases,
         }
     }
 }
@@ -230,16 +186,8 @@ pub(super) struct Running {
     frame: Frame,
     /// Whatever has messages come.
     intake: JoinHandle<()>,
-    leave: Leave,
-}
-
-/// What a consumer takes leave of in the end.
-pub(super) enum Leave {
-    Nothing,
-    /// The durable queue, which it pulled from.
-    Entries(Box<Keeper>),
-    /// The queue of chunks, which it pulled from.
-    Chunks(Leases),
+    /// What a consumer that pulls was handed.
+    leases: Option<Leases>,
 }
 
 impl Running {
@@ -268,14 +216,10 @@ impl Running {
 
     /// Gives back what could not be finished.
     pub(super) async fn leave(&self) {
-        let left = match &self.leave {
-            Leave::Nothing => Ok(()),
-            Leave::Entries(keeper) => keeper.leave().await,
-            Leave::Chunks(leases) => leases.leave().await,
-        };
-        if let Err(cause) = left {
+        let Some(leases) = &self.leases else { return };
+        if let Err(cause) = leases.leave().await {
             let cause = chain(&cause);
-            warn!(cause, "cannot take leave of the durable queue");
+            warn!(cause, "cannot take leave of the queue");
         }
     }
 }

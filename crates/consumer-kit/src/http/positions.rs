@@ -1,4 +1,4 @@
-//! Where the messages of a request stand in the durable queue, as the group says in a header.
+//! Where the messages of a request stand in the queue, as the group says in a header.
 
 use axum::http::HeaderMap;
 use protocol::{

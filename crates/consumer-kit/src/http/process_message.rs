@@ -38,7 +38,7 @@ const STORE_AGAIN_SECONDS: u64 = 1;
 ///
 /// 200 with `"result":"duplicate"` for a message that is recorded already: nothing is recorded again.
 ///
-/// The header `queue-positions` may say where the message stands in the durable queue; docs/workers.md has
+/// The header `queue-positions` may say where the message stands in the queue; docs/workers.md has
 /// its form.
 #[utoipa::path(
     post, path = PROCESS_MESSAGE, tag = "Messages", request_body = Message,
@@ -49,8 +49,8 @@ const STORE_AGAIN_SECONDS: u64 = 1;
         ),
         BadBody,
         (
-            status = 409,
-            description = "The durable queue knows nothing of the position that the header names. Nothing is recorded.",
+            status = 412,
+            description = "The queue knows nothing of the position that the header names. Nothing is recorded.",
             body = ErrorBody,
         ),
         (
@@ -124,7 +124,9 @@ pub(super) fn not_committed(error: &CommitError) -> ApiError {
         }
         // The work is done and only Redis does not take it: soon it may.
         CommitError::Bus(_) => ApiError::internal(FAILED, error).retry_after(STORE_AGAIN_SECONDS),
-        CommitError::UnknownPosition => ApiError::new(StatusCode::CONFLICT, error.to_string()),
+        CommitError::UnknownPosition => {
+            ApiError::new(StatusCode::PRECONDITION_FAILED, error.to_string())
+        }
         CommitError::Encode(_) | CommitError::Queue(_) | CommitError::Ended => {
             ApiError::internal(FAILED, error)
         }

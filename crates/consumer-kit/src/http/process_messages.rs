@@ -44,7 +44,7 @@ use crate::{
 /// A body is 1 MiB at most, and as many messages as `max_batch` in `GET /health` says. With
 /// `--maxBatch 1` this path does not exist.
 ///
-/// The header `queue-positions` may say where the messages stand in the durable queue; docs/workers.md has
+/// The header `queue-positions` may say where the messages stand in the queue; docs/workers.md has
 /// its form.
 #[utoipa::path(
     post, path = PROCESS_MESSAGES, tag = "Messages",

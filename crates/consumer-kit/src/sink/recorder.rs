@@ -1,4 +1,4 @@
-//! Records processed messages: by position where they stand in the durable queue, by id where they come
+//! Records processed messages: by position where they stand in the queue, by id where they come
 //! from elsewhere.
 
 use std::{collections::HashMap, time::Duration};

@@ -5,6 +5,9 @@ use bytes::Bytes;
 /// How much of a payload that is not a message is kept, in bytes.
 pub const KEPT_UNFIT_BYTES: usize = 1024;
 
+/// What the bytes of an [`Excerpt`] begin with; no text does, for it is no UTF-8.
+const MARK: &[u8] = b"\xff\xfecut\0";
+
 /// What is kept of a payload that is no message, and tells it apart from others. A payload can be read piece
 /// by piece, so that a large one is never held whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,27 @@ impl Excerpt {
         });
     }
 
+    /// As bytes that can stand where a payload would. No message begins as they do.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let length = u64::try_from(self.bytes).unwrap_or(u64::MAX).to_be_bytes();
+        let hash = self.hash.to_be_bytes();
+        [MARK, &length, &hash, &self.start].concat().into()
+    }
+
+    /// From what [`Excerpt::to_bytes`] made; `None` for any other payload.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(MARK)?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (hash, start) = rest.split_first_chunk()?;
+        (start.len() <= KEPT_UNFIT_BYTES).then(|| Self {
+            start: start.to_vec(),
+            bytes: usize::try_from(u64::from_be_bytes(*length)).unwrap_or(usize::MAX),
+            hash: u64::from_be_bytes(*hash),
+        })
+    }
+
     /// The length of the payload.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -77,6 +101,17 @@ mod tests {
             assert_eq!(excerpt, Excerpt::of(&payload), "{piece}");
             assert_eq!(excerpt.bytes(), payload.len());
             assert_eq!(excerpt.into_start(), payload[..KEPT_UNFIT_BYTES]);
+        }
+    }
+
+    #[test]
+    fn it_goes_to_bytes_and_back_and_no_message_does() {
+        for payload in [&b""[..], b"abc", &[b'x'; 5000]] {
+            let excerpt = Excerpt::of(payload);
+            assert_eq!(Excerpt::from_bytes(&excerpt.to_bytes()), Some(excerpt));
+        }
+        for other in [&b""[..], b"{}", MARK, br#"{"message_id":"a"}"#] {
+            assert_eq!(Excerpt::from_bytes(other), None);
         }
     }
 

@@ -1,10 +1,7 @@
 //! What comes after `deadLetters` on the command line.
 
-use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
-use protocol::{
-    DeadLetterReason,
-    keys::{FAILED_STREAM, PROCESSED_STREAM},
-};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use protocol::{DeadLetterReason, keys::PROCESSED_STREAM};
 use redis_bus::dead_letters::Choice;
 
 use crate::values;
@@ -12,28 +9,7 @@ use crate::values;
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]
 pub(crate) struct Arguments {
-    /// The stream of what the group gave up on; not with `--queue chunks`, whose letters are beside the queue.
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "PUBLISHER__NAMES__FAILED_STREAM",
-        value_parser = values::name,
-        default_value = FAILED_STREAM
-    )]
-    pub failed_stream: String,
-
-    /// The queue whose letters these are, and where replayed messages go.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        env = "PUBLISHER__DELIVERY__QUEUE",
-        default_value_t = QueueKind::Memory,
-    )]
-    pub queue: QueueKind,
-
-    /// The stream of processed messages; the durable queue is beside it.
+    /// The stream of processed messages; the queue and the dead letters are beside it.
     #[arg(
         long,
         global = true,
@@ -108,17 +84,6 @@ pub(crate) struct PurgeArguments {
     /// Say what would be removed, and change nothing.
     #[arg(long, alias = "dry-run")]
     pub dry_run: bool,
-}
-
-/// The group's flag of the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum QueueKind {
-    /// Published to the channel, for a group that keeps them in its memory.
-    Memory,
-    /// Put in the durable queue, for groups with `--queue stream`.
-    Stream,
-    /// Moved back into the durable queue, for groups with `--queue chunks`.
-    Chunks,
 }
 
 #[derive(Debug, Args)]
@@ -205,14 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn the_dry_run_can_be_spelt_in_two_ways_and_the_queue_is_the_groups_by_default() {
+    fn the_dry_run_can_be_spelt_in_two_ways() {
         for line in ["replay --all --dryRun", "replay --all --dry-run"] {
             let arguments = parse(line).unwrap();
             let Task::Replay(replay) = arguments.task else {
                 panic!("{line}");
             };
             assert!(replay.dry_run);
-            assert_eq!(arguments.queue, QueueKind::Memory);
         }
     }
 }

@@ -3,37 +3,27 @@
 mod account;
 
 use anyhow::{Context, Result, bail};
-use redis_bus::dead_letters::{
-    Choice, DeadLetters, Manner, Replayer, Selection, StoredLetter, Way,
-};
+use redis_bus::dead_letters::{Choice, DeadLetters, Manner, Replayer, Selection, StoredLetter};
 use service_kit::shutdown::Signals;
 use tokio::time::{Instant, sleep_until};
 
 use self::account::Account;
-use super::{
-    arguments::{QueueKind, ReplayArguments},
-    text::escaped,
-};
+use super::{arguments::ReplayArguments, text::escaped};
 use crate::{listen, output::tell, pace::Pace, progress::Progress, publisher::Ended};
 
 /// The most messages of one step.
 const BATCH: u64 = 128;
 
-pub(super) async fn run(
-    letters: DeadLetters,
-    arguments: ReplayArguments,
-    queue: QueueKind,
-    channel: String,
-) -> Result<Ended> {
+pub(super) async fn run(letters: DeadLetters, arguments: ReplayArguments) -> Result<Ended> {
     let [mut signals, mut insistent] = [listen()?, listen()?];
-    let way = find_way(&letters, queue, channel).await?;
+    check_queue(&letters).await?;
     let manner = match arguments.dry_run {
         true => Manner::Rehearsal,
         false => Manner::Real,
     };
     let choice = Choice::from(arguments.chosen);
     let prepared = tokio::select! {
-        prepared = prepare(&letters, choice, &way, manner) => prepared?,
+        prepared = prepare(&letters, choice, manner) => prepared?,
         _ = signals.next() => return Ok(Ended::Interrupted),
     };
     let (selection, replayer) = prepared;
@@ -43,7 +33,6 @@ pub(super) async fn run(
     }
     let mut run = Run {
         replayer,
-        way,
         pace: Pace::new(arguments.rate),
         signals,
         started: Instant::now(),
@@ -55,86 +44,25 @@ pub(super) async fn run(
     };
     let told = run.account.tell();
     let ended = ended?;
-    run.check_heard()?;
     told?;
     Ok(ended)
 }
 
-/// Checks that the way leads somewhere.
-async fn find_way(letters: &DeadLetters, queue: QueueKind, channel: String) -> Result<Way> {
-    match queue {
-        QueueKind::Chunks => {
-            check_chunks(letters).await?;
-            Ok(Way::Chunks)
-        }
-        QueueKind::Stream => {
-            check_stream(letters).await?;
-            Ok(Way::Queue)
-        }
-        QueueKind::Memory => {
-            if letters.has_durable_queue().await? {
-                warn_of_queue(letters).await?;
-            }
-            Ok(Way::Channel(channel))
-        }
-    }
-}
-
-/// Checks that there is a queue for `--queue stream`, and warns when nobody reads it.
-async fn check_stream(letters: &DeadLetters) -> Result<()> {
-    let processed = escaped(letters.processed_stream());
-    if letters.chunk_queue().identity().await?.is_some() {
-        bail!("the queue beside {processed} is that of --queue chunks: replay with this");
-    }
-    if !letters.has_durable_queue().await? {
-        bail!(
-            "nobody ever read a durable queue beside {processed}, so nothing would come of it: start \
-             consumer-group-app with --queue stream and a consumer, or name the stream it has with \
-             --processedStream, or replay with --queue memory"
-        );
-    }
-    let (_, is_read) = letters.durable_queue().await?;
-    if !is_read {
-        tell(
-            "warning: nobody reads the durable queue just now: what is replayed waits there until a \
-             consumer-group-app with --queue stream or a consumer with --intake pull does",
-        );
-    }
-    Ok(())
-}
-
-/// Checks that there is a queue of chunks, and warns when nobody reads it.
-async fn check_chunks(letters: &DeadLetters) -> Result<()> {
-    let queue = letters.chunk_queue();
+/// Checks that there is a queue, and warns when nobody reads it.
+async fn check_queue(letters: &DeadLetters) -> Result<()> {
+    let queue = letters.queue();
     if queue.identity().await?.is_none() {
         bail!(
-            "there is no queue beside {}: start consumer-group-app with --queue chunks, or name the stream it \
-             has with --processedStream",
+            "there is no queue beside {}: start consumer-group-app, or name the stream it has with \
+             --processedStream",
             escaped(letters.processed_stream())
         );
     }
     if !queue.is_read().await? {
         tell(
             "warning: nobody reads the queue just now: what is replayed waits there until a consumer-group-app \
-             with --queue chunks or a consumer with --intake pull-chunks does",
+             or a consumer with --intake pull does",
         );
-    }
-    Ok(())
-}
-
-/// Says which way is right where there is a durable queue: it depends on whether somebody reads it.
-async fn warn_of_queue(letters: &DeadLetters) -> Result<()> {
-    let (waiting, is_read) = letters.durable_queue().await?;
-    if is_read {
-        tell(
-            "warning: a durable queue is in use; --queue stream is safer, because what is published is lost \
-             with a group that is killed",
-        );
-    } else {
-        tell(&format!(
-            "warning: {waiting} messages wait in the durable queue, and nobody reads it just now: they are \
-             delivered once a consumer-group-app with --queue stream or a consumer with --intake pull runs"
-        ));
     }
     Ok(())
 }
@@ -143,14 +71,13 @@ async fn warn_of_queue(letters: &DeadLetters) -> Result<()> {
 async fn prepare(
     letters: &DeadLetters,
     choice: Choice,
-    way: &Way,
     manner: Manner,
 ) -> Result<(Selection, Replayer)> {
     let selection = Selection::find(letters, choice).await?;
     let mut progress = Progress::start("letters read", selection.total);
     let ids = selection.message_ids(|read| progress.show(read)).await;
     progress.finish();
-    let mut replayer = Replayer::new(letters.clone(), way.clone(), manner, ids?);
+    let mut replayer = Replayer::new(letters, manner, ids?);
     let mut progress = Progress::start("processed messages read", None);
     let read = replayer.catch_up(|count| progress.show(count)).await;
     progress.finish();
@@ -161,7 +88,6 @@ async fn prepare(
 /// Replays letters and keeps the account.
 struct Run {
     replayer: Replayer,
-    way: Way,
     pace: Pace,
     signals: Signals,
     started: Instant,
@@ -178,7 +104,7 @@ impl Run {
         )
     }
 
-    /// Replays until the end, a signal, a failure, or until nobody listens.
+    /// Replays until the end, a signal or a failure.
     async fn replay(&mut self, selection: &Selection, progress: &mut Progress) -> Result<Ended> {
         let mut walk = selection.walk();
         while let Some(page) = walk.next().await? {
@@ -189,9 +115,6 @@ impl Run {
                     return Ok(Ended::Interrupted);
                 };
                 self.step(letters.by_ref().take(due).collect()).await?;
-                if self.account.manner == Manner::Real && self.account.unheard > 0 {
-                    return Ok(Ended::Finished);
-                }
                 if self.account.manner == Manner::Real {
                     progress.show(self.account.done());
                 }
@@ -226,25 +149,5 @@ impl Run {
             self.account.add(letter, *fate)?;
         }
         step.failure.map_or(Ok(()), |cause| Err(cause.into()))
-    }
-
-    /// An error when there was a message that nobody heard.
-    fn check_heard(&self) -> Result<()> {
-        let Way::Channel(channel) = &self.way else {
-            return Ok(());
-        };
-        if self.account.unheard == 0 {
-            return Ok(());
-        }
-        let channel = escaped(channel);
-        let text = format!(
-            "nobody listens to {channel}: start consumer-group-app, or name the channel it listens \
-             to with --channel"
-        );
-        match self.account.manner {
-            Manner::Real => bail!("{text}. What was not replayed is where it was"),
-            Manner::Rehearsal => tell(&format!("warning: {text}")),
-        }
-        Ok(())
     }
 }

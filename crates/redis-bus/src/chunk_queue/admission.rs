@@ -110,13 +110,8 @@ impl ChunkQueue {
             command.arg(admission.reader.as_deref().unwrap_or_default());
         };
         let script = &self.0.scripts.append;
-        // Only what is compared with the log is refused when it comes for the second time.
-        let is_compared = offer.read_to.is_some() && !offer.messages.is_empty();
-        let answer = if is_compared {
-            self.run(script, None, args).await?
-        } else {
-            self.run_once(script, args).await?
-        };
+        // Once only: whoever offers again must know that the first may have been carried out.
+        let answer = self.run_once(script, args).await?;
         self.admitted(answer)
     }
 

@@ -31,17 +31,21 @@ local function has(bits, index)
     return band(byte, 2 ^ (index % 8)) ~= 0
 end
 
--- All bits of both, and whether any bit is in both.
+-- All bits of both, and whether any bit is in both. Only the bytes from the first to the last of `other` that have
+-- any are looked at: a part of a large chunk is small.
 local function merge(one, other)
-    if one == '' then
-        return other, false
+    local first = string.find(other, '[^%z]')
+    if one == '' or not first then
+        return one == '' and other or one, false
     end
-    local a, b, merged, overlaps = { string.byte(one, 1, -1) }, { string.byte(other, 1, -1) }, {}, false
-    for i = 1, math.max(#a, #b) do
-        merged[i] = bor(a[i] or 0, b[i] or 0)
-        overlaps = overlaps or band(a[i] or 0, b[i] or 0) ~= 0
+    local last = #other + 1 - string.find(string.reverse(other), '[^%z]')
+    one = one .. string.rep('\0', #other - #one)
+    local a, b, merged, overlaps = { string.byte(one, first, last) }, { string.byte(other, first, last) }, {}, false
+    for i = 1, #b do
+        merged[i] = bor(a[i], b[i])
+        overlaps = overlaps or band(a[i], b[i]) ~= 0
     end
-    return string.char(unpack(merged)), overlaps
+    return string.sub(one, 1, first - 1) .. string.char(unpack(merged)) .. string.sub(one, last + 1), overlaps
 end
 
 -- The places (from 1) among the messages of `part` of those that are settled already.

@@ -22,7 +22,7 @@ pub enum Settlement {
 }
 
 /// What a message came to whose outcome is recorded elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// A consumer has processed it.
     Processed,

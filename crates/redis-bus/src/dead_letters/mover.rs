@@ -1,14 +1,22 @@
-//! Moving letters back into the queue of chunks.
+//! Moving letters back into the queue.
 
 use std::collections::{HashMap, HashSet};
 
-use protocol::{QueueIdentity, StreamId};
+use protocol::{Message, QueueIdentity, StreamId};
 
-use super::{FitLetter, Replayed, replayer::Manner};
+use super::replayer::{Manner, Replayed};
 use crate::{
     Fingerprint,
     chunk_queue::{ChunkQueue, QueueError, Replay, ReplayedLetter, fitting},
 };
+
+/// A letter whose message can be sent again.
+#[derive(Debug, Clone)]
+pub(super) struct Movable {
+    /// Its id in the stream.
+    pub(super) entry: String,
+    pub(super) message: Message,
+}
 
 /// Moves letters, except those whose id was admitted again since: that message has an outcome of its own, and
 /// there must be no second one.
@@ -61,7 +69,7 @@ impl Mover {
     /// Moves letters, in as many steps as there are chunks of them; answers for each what became of it.
     pub(super) async fn replay(
         &mut self,
-        letters: &[FitLetter],
+        letters: &[Movable],
         manner: Manner,
     ) -> Vec<Result<Replayed, QueueError>> {
         let mut results = Vec::with_capacity(letters.len());
@@ -80,7 +88,7 @@ impl Mover {
 
     async fn replay_chunk(
         &mut self,
-        letters: &[FitLetter],
+        letters: &[Movable],
         manner: Manner,
     ) -> Result<Vec<Replayed>, QueueError> {
         let identity = self.identity().await?;

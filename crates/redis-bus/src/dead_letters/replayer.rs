@@ -1,14 +1,15 @@
 //! Replaying dead letters without making a second entry of what was processed.
 //!
 //! No message that has an entry in the stream of processed messages is sent. That is read before
-//! anything is sent, and what was added to it meanwhile before each batch; what is processed between
-//! that and the batch is known to Redis, which sends a batch in one step and leaves out what it
-//! remembers as processed. The queue of chunks remembers which ids were admitted: one that was admitted after
-//! its letter was written is left out.
+//! anything is sent, and what was added to it meanwhile before each batch. The queue remembers which ids were
+//! admitted: one that was admitted after its letter was written is left out.
 
 use std::collections::HashSet;
 
-use super::{DeadLetters, FitLetter, ProcessedIds, Replayed, StoredLetter, Way, mover::Mover};
+use super::{
+    DeadLetters, ProcessedIds, StoredLetter,
+    mover::{Movable, Mover},
+};
 use crate::{BusError, chunk_queue::QueueError};
 
 /// Whether it is done or only told.
@@ -29,6 +30,17 @@ pub enum Skipped {
     Processed,
     /// There is another letter for the same message, which was sent.
     Repeated,
+}
+
+/// What became of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// The message is in the queue and the letter is removed.
+    Sent,
+    /// There is no such letter any more.
+    Gone,
+    /// A message of the same id was admitted since the letter was written; the letter stays.
+    Admitted,
 }
 
 /// What became of a letter.
@@ -52,35 +64,20 @@ pub struct Step {
 /// Sends the messages of letters on their way again.
 #[derive(Debug)]
 pub struct Replayer {
-    letters: DeadLetters,
-    route: Route,
+    mover: Mover,
     manner: Manner,
     processed: Processed,
     /// The ids of the messages that were sent.
     sent: HashSet<String>,
 }
 
-/// How messages are sent.
-#[derive(Debug)]
-enum Route {
-    Queue,
-    Channel(String),
-    Chunks(Box<Mover>),
-}
-
 impl Replayer {
     /// One for the letters of the messages with these ids; see [`super::Selection::message_ids`].
     #[must_use]
-    pub fn new(letters: DeadLetters, way: Way, manner: Manner, ids: HashSet<String>) -> Self {
-        let route = match way {
-            Way::Queue => Route::Queue,
-            Way::Channel(channel) => Route::Channel(channel),
-            Way::Chunks => Route::Chunks(Box::new(Mover::new(letters.chunk_queue(), &ids))),
-        };
+    pub fn new(letters: &DeadLetters, manner: Manner, ids: HashSet<String>) -> Self {
         Self {
-            processed: Processed::new(&letters, ids),
-            letters,
-            route,
+            mover: Mover::new(letters.queue(), &ids),
+            processed: Processed::new(letters, ids),
             manner,
             sent: HashSet::new(),
         }
@@ -95,10 +92,7 @@ impl Replayer {
     /// Safe: it goes on where it was.
     pub async fn catch_up(&mut self, progress: impl FnMut(u64)) -> Result<(), QueueError> {
         self.processed.catch_up(progress).await?;
-        match &mut self.route {
-            Route::Queue | Route::Channel(_) => Ok(()),
-            Route::Chunks(mover) => mover.catch_up().await,
-        }
+        self.mover.catch_up().await
     }
 
     /// Sends the messages of some letters, in one step.
@@ -121,11 +115,11 @@ impl Replayer {
                 fates.push((letter, Fate::Skipped(Skipped::Repeated)));
             } else {
                 let entry = letter.entry.clone();
-                fit.push(FitLetter { entry, message });
+                fit.push(Movable { entry, message });
                 batch.push(letter);
             }
         }
-        let results = self.send(&fit).await;
+        let results = self.mover.replay(&fit, self.manner).await;
         let mut failure = None;
         for ((letter, fit), result) in batch.into_iter().zip(fit).zip(results) {
             match result {
@@ -139,22 +133,6 @@ impl Replayer {
             }
         }
         Ok(Step { fates, failure })
-    }
-
-    async fn send(&mut self, letters: &[FitLetter]) -> Vec<Result<Replayed, QueueError>> {
-        let channel = match &mut self.route {
-            Route::Chunks(mover) => return mover.replay(letters, self.manner).await,
-            Route::Queue => None,
-            Route::Channel(channel) => Some(channel.as_str()),
-        };
-        let results = match self.manner {
-            Manner::Real => self.letters.replay(letters, channel).await,
-            Manner::Rehearsal => self.letters.rehearse(letters, channel).await,
-        };
-        results
-            .into_iter()
-            .map(|result| result.map_err(QueueError::from))
-            .collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The durable queue on a real Redis: what is admitted, who is handed it, and what is settled.
+//! The queue on a real Redis: what is admitted, who is handed it, and what is settled.
 
 mod admission;
 mod concurrent;

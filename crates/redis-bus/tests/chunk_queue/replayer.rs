@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use protocol::{DeadLetter, Message, StreamId, dead_letter::Excerpt};
 use redis_bus::dead_letters::{
-    Choice, DeadLetters, Fate, Manner, Replayed, Replayer, Selection, Skipped, Way,
+    Choice, DeadLetters, Fate, Manner, Replayed, Replayer, Selection, Skipped,
 };
 use tokio::task::JoinSet;
 
@@ -15,10 +15,10 @@ use crate::{
 
 /// Replays all letters; answers what became of each, in the order of the letters.
 pub(crate) async fn replay_all(port: u16, manner: Manner) -> Result<Vec<(StreamId, Fate)>> {
-    let letters = DeadLetters::of_chunks(connection_to(port)?, STREAM.to_owned());
+    let letters = DeadLetters::new(connection_to(port)?, STREAM.to_owned());
     let selection = Selection::find(&letters, Choice::All).await?;
     let ids = selection.message_ids(|_| ()).await?;
-    let mut replayer = Replayer::new(letters, Way::Chunks, manner, ids);
+    let mut replayer = Replayer::new(&letters, manner, ids);
     let (mut walk, mut fates) = (selection.walk(), Vec::new());
     while let Some(page) = walk.next().await? {
         let step = replayer.step(page.letters).await?;

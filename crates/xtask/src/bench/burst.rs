@@ -13,8 +13,8 @@ use super::{
 };
 use crate::output::{count, step, table};
 
-/// Where the messages wait.
-const CONTESTANTS: [Contestant; 2] = [Contestant::MemoryBatch, Contestant::StreamPush];
+/// Who takes them from the queue.
+const CONTESTANTS: [Contestant; 2] = [Contestant::PushBatch, Contestant::Pull];
 
 /// What became of the messages.
 #[derive(Debug, Serialize)]

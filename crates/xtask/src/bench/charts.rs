@@ -26,12 +26,11 @@ const FONT: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(128, 128, 128);
 
 /// What is ours, in the order it is drawn.
-const OURS: [RGBColor; 5] = [
+const OURS: [RGBColor; 4] = [
     RGBColor(47, 129, 247),
     RGBColor(217, 119, 6),
     RGBColor(45, 164, 78),
     RGBColor(163, 113, 247),
-    RGBColor(219, 97, 162),
 ];
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;

@@ -6,16 +6,14 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Contestant {
-    /// Through the memory of the group, one message a request.
-    MemorySingle,
-    /// Through the memory of the group, as many messages a request as wait.
-    MemoryBatch,
-    /// Through the durable queue, and from the group over HTTP.
-    StreamPush,
-    /// Through the durable queue, which the consumers read themselves.
-    StreamPull,
-    /// Through the memory of the group, to workers that take one message a request and declare nothing.
-    MemoryByHand,
+    /// From the group over HTTP, as many messages a request as wait.
+    PushBatch,
+    /// From the group over HTTP, one message a request.
+    PushSingle,
+    /// From the queue, which the consumers read themselves.
+    Pull,
+    /// From the group over HTTP to workers that take one message a request and declare nothing.
+    PushByHand,
     /// Without a service: a subscriber adds an entry for each message it hears.
     Bare,
     /// A Redis stream in place of the channel, read by two workers written by hand.
@@ -29,11 +27,10 @@ pub(super) enum Contestant {
 }
 
 impl Contestant {
-    pub(super) const ALL: [Self; 8] = [
-        Self::MemorySingle,
-        Self::MemoryBatch,
-        Self::StreamPush,
-        Self::StreamPull,
+    pub(super) const ALL: [Self; 7] = [
+        Self::PushBatch,
+        Self::PushSingle,
+        Self::Pull,
         Self::Bare,
         Self::StreamsWorker,
         Self::Ceiling,
@@ -41,30 +38,23 @@ impl Contestant {
     ];
 
     /// Those whose latency is measured, what they are compared with first.
-    pub(super) const WITH_LATENCY: [Self; 4] = [
-        Self::Bare,
-        Self::MemoryBatch,
-        Self::StreamPush,
-        Self::StreamPull,
-    ];
+    pub(super) const WITH_LATENCY: [Self; 3] = [Self::Bare, Self::PushBatch, Self::Pull];
 
     /// Those that choose a consumer, or leave it to the consumers.
-    pub(super) const BALANCED: [Self; 5] = [
-        Self::MemoryBatch,
-        Self::MemorySingle,
-        Self::MemoryByHand,
-        Self::StreamPush,
-        Self::StreamPull,
+    pub(super) const BALANCED: [Self; 4] = [
+        Self::PushBatch,
+        Self::PushSingle,
+        Self::PushByHand,
+        Self::Pull,
     ];
 
     /// For people.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::MemorySingle => "memory, push, single",
-            Self::MemoryBatch => "memory, push, batches",
-            Self::StreamPush => "stream, push",
-            Self::StreamPull => "stream, pull",
-            Self::MemoryByHand => "memory, push, workers by hand",
+            Self::PushBatch => "push, batches",
+            Self::PushSingle => "push, single",
+            Self::Pull => "pull",
+            Self::PushByHand => "push, workers by hand",
             Self::Bare => "bare path",
             Self::StreamsWorker => "plain Streams workers",
             Self::Ceiling => "ceiling of Redis",
@@ -76,39 +66,26 @@ impl Contestant {
     /// Whether messages are published to the channel, and more is done with them.
     pub(super) fn is_beyond_publish(self) -> bool {
         match self {
-            Self::MemorySingle
-            | Self::MemoryBatch
-            | Self::MemoryByHand
-            | Self::StreamPush
-            | Self::StreamPull
+            Self::PushBatch
+            | Self::PushSingle
+            | Self::PushByHand
+            | Self::Pull
             | Self::Bare
             | Self::Ceiling => true,
             Self::StreamsWorker | Self::Publish | Self::Xadd => false,
         }
     }
 
-    /// How the services are told to go this way; `None` where it is not theirs.
-    pub(super) fn services(self) -> Option<Services> {
-        let (queue, workers) = match self {
-            Self::MemorySingle => ("memory", Workers::Ours(&["--maxBatch", "1"])),
-            Self::MemoryBatch => ("memory", Workers::Ours(&[])),
-            Self::MemoryByHand => ("memory", Workers::ByHand),
-            Self::StreamPush => ("stream", Workers::Ours(&[])),
-            Self::StreamPull => ("stream", Workers::Ours(&["--intake", "pull"])),
-            Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Publish | Self::Xadd => {
-                return None;
-            }
-        };
-        Some(Services { queue, workers })
+    /// Who does the work on the messages of a group; `None` where there is no group.
+    pub(super) fn workers(self) -> Option<Workers> {
+        match self {
+            Self::PushBatch => Some(Workers::Ours(&[])),
+            Self::PushSingle => Some(Workers::Ours(&["--maxBatch", "1"])),
+            Self::PushByHand => Some(Workers::ByHand),
+            Self::Pull => Some(Workers::Ours(&["--intake", "pull"])),
+            Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Publish | Self::Xadd => None,
+        }
     }
-}
-
-/// How group and consumers are run.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Services {
-    /// `--queue` of the group.
-    pub(super) queue: &'static str,
-    pub(super) workers: Workers,
 }
 
 /// Who does the work.

@@ -21,7 +21,7 @@ use crate::output::{step, table};
 const TIME: Duration = Duration::from_secs(10);
 
 /// What is started, all at once.
-const CONTESTANTS: [Contestant; 2] = [Contestant::MemoryBatch, Contestant::StreamPull];
+const CONTESTANTS: [Contestant; 2] = [Contestant::PushBatch, Contestant::Pull];
 
 /// What one process took.
 #[derive(Debug, Serialize)]

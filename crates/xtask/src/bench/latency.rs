@@ -215,7 +215,7 @@ mod tests {
                 late_us_max: us,
             },
         };
-        let ours = Contestant::MemoryBatch;
+        let ours = Contestant::PushBatch;
         let rounds = [
             round(1, Contestant::Bare, 10.0),
             round(1, ours, 20.0),

@@ -65,7 +65,7 @@ impl fmt::Display for Report {
                 self.short_bursts.as_ref().map(Curve::table),
             ),
             (
-                "Groups side by side on the durable queue",
+                "Groups side by side",
                 self.replicas.as_ref().map(Curve::table),
             ),
             (

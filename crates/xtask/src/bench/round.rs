@@ -58,7 +58,7 @@ pub(super) struct Fate {
     pub duplicates: u64,
     /// Messages in neither stream.
     pub lost: u64,
-    /// Messages in `messages:failed`.
+    /// Messages that are dead letters.
     pub failed: u64,
 }
 
@@ -122,11 +122,10 @@ pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -
             let (rate, usage) = by_redis_alone("deliver", messages, options).await?;
             Ok(round(rate, None, usage))
         }
-        Contestant::MemorySingle
-        | Contestant::MemoryBatch
-        | Contestant::MemoryByHand
-        | Contestant::StreamPush
-        | Contestant::StreamPull
+        Contestant::PushSingle
+        | Contestant::PushBatch
+        | Contestant::PushByHand
+        | Contestant::Pull
         | Contestant::Bare
         | Contestant::StreamsWorker => {
             let carried = carry(messages, options).await?;

@@ -54,7 +54,7 @@ pub(super) async fn consumers(server: &RedisServer, seconds: u32) -> Result<Curv
         let options = SystemOptions {
             group_args: &LARGE_ROUND,
             consumer_args: &WORK,
-            ..SystemOptions::of(server, Contestant::MemoryBatch, number.into())
+            ..SystemOptions::of(server, Contestant::PushBatch, number.into())
         };
         let messages = A_SECOND * seconds * u32::from(number);
         curve.add(number, [rate(messages, options).await?]);
@@ -71,7 +71,7 @@ pub(super) async fn bursts(server: &RedisServer) -> Result<Curve> {
         let options = SystemOptions {
             group_args: &LARGE_ROUND,
             consumer_args: &BURST_WORK,
-            ..SystemOptions::of(server, Contestant::MemoryBatch, number.into())
+            ..SystemOptions::of(server, Contestant::PushBatch, number.into())
         };
         let messages = BURST_EACH * u32::from(number);
         curve.add(number, [rate(messages, options).await?]);
@@ -79,21 +79,21 @@ pub(super) async fn bursts(server: &RedisServer) -> Result<Curve> {
     Ok(curve)
 }
 
-/// Groups that share the durable queue and two consumers, in turns.
+/// Groups that share two consumers, in turns.
 pub(super) async fn groups(
     server: &RedisServer,
     rounds: u8,
     messages: u32,
     consumers: usize,
 ) -> Result<Curve> {
-    step("Groups side by side on the durable queue");
+    step("Groups side by side");
     let mut rates: Vec<Vec<f64>> = GROUPS.map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for (number, rates) in GROUPS.zip(&mut rates) {
             let options = SystemOptions {
                 groups: number.into(),
                 group_args: &LARGE_ROUND,
-                ..SystemOptions::of(server, Contestant::StreamPush, consumers)
+                ..SystemOptions::of(server, Contestant::PushBatch, consumers)
             };
             rates.push(rate(messages, options).await?);
         }

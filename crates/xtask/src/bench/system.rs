@@ -9,7 +9,7 @@ use local_stack::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contestant::{Contestant, Services, Workers},
+    contestant::{Contestant, Workers},
     helper::Helper,
 };
 
@@ -22,14 +22,12 @@ const REDIS_ARGS: [&str; 5] = [
     "60",
 ];
 
-/// Arguments of a group with which any number of messages may wait in it for any time.
-pub(super) const LARGE_ROUND: [&str; 6] = [
+/// Arguments of a group with which any number of messages may wait to be admitted.
+pub(super) const LARGE_ROUND: [&str; 4] = [
     "--maxBufferedMessages",
     "100000000",
     "--maxBufferedBytes",
     "1073741824",
-    "--deliveryDeadlineSeconds",
-    "600",
 ];
 
 /// How many workers read the plain stream.
@@ -45,7 +43,7 @@ pub(super) struct SystemOptions<'a> {
     pub contestant: Contestant,
     /// How many consumers, where they are ours.
     pub consumers: usize,
-    /// How many groups; more than one only with the durable queue.
+    /// How many groups; more than one only where the workers are ours.
     pub groups: usize,
     pub group_args: &'a [&'a str],
     pub consumer_args: &'a [&'a str],
@@ -105,8 +103,10 @@ pub(super) struct System {
 impl System {
     /// Starts what a way needs, and waits until messages can be sent.
     pub(super) async fn start(options: SystemOptions<'_>) -> Result<Self> {
-        if let Some(services) = options.contestant.services() {
-            return Self::start_services(options, services).await;
+        match options.contestant.workers() {
+            Some(Workers::Ours(args)) => return Self::start_services(options, args).await,
+            Some(Workers::ByHand) => return Self::start_by_hand(options).await,
+            None => {}
         }
         let redis = PrivateRedis::start_with(options.server, &REDIS_ARGS).await?;
         let mut helpers = Vec::new();
@@ -121,11 +121,10 @@ impl System {
             Contestant::Ceiling
             | Contestant::Publish
             | Contestant::Xadd
-            | Contestant::MemorySingle
-            | Contestant::MemoryBatch
-            | Contestant::MemoryByHand
-            | Contestant::StreamPush
-            | Contestant::StreamPull => {}
+            | Contestant::PushSingle
+            | Contestant::PushBatch
+            | Contestant::PushByHand
+            | Contestant::Pull => {}
         }
         Ok(Self {
             redis,
@@ -135,12 +134,7 @@ impl System {
         })
     }
 
-    async fn start_services(options: SystemOptions<'_>, services: Services) -> Result<Self> {
-        let group_args = [&["--queue", services.queue], options.group_args].concat();
-        let own_args = match services.workers {
-            Workers::Ours(args) => args,
-            Workers::ByHand => return Self::start_by_hand(options, &group_args).await,
-        };
+    async fn start_services(options: SystemOptions<'_>, own_args: &[&str]) -> Result<Self> {
         let with_own = |args| [own_args, args].concat();
         let other = options.other_consumer.map(with_own);
         let other: Vec<_> = other.iter().map(Vec::as_slice).collect();
@@ -148,7 +142,7 @@ impl System {
             profile: Profile::Release,
             consumers: options.consumers,
             redis_args: &REDIS_ARGS,
-            group_args: &group_args,
+            group_args: options.group_args,
             consumer_args: &with_own(options.consumer_args),
             other_consumers: &other,
         };
@@ -160,7 +154,7 @@ impl System {
         let mut groups = vec![group];
         for _ in 1..options.groups {
             let binaries = Binaries::build(Profile::Release).await?;
-            groups.push(stack::start_group(binaries, &redis, &group_args).await?);
+            groups.push(stack::start_group(binaries, &redis, options.group_args).await?);
         }
         for group in groups.iter().skip(1) {
             group
@@ -181,7 +175,7 @@ impl System {
     }
 
     /// A group whose workers are not ours.
-    async fn start_by_hand(options: SystemOptions<'_>, group_args: &[&str]) -> Result<Self> {
+    async fn start_by_hand(options: SystemOptions<'_>) -> Result<Self> {
         let all = std::iter::repeat_n(options.consumer_args, options.consumers);
         let all: Vec<_> = all.chain(options.other_consumer).collect();
         let size = all.len().to_string();
@@ -189,7 +183,7 @@ impl System {
             profile: Profile::Release,
             consumers: 0,
             redis_args: &REDIS_ARGS,
-            group_args: &[group_args, &["--maxConsumerGroupSize", &size]].concat(),
+            group_args: &[options.group_args, &["--maxConsumerGroupSize", &size]].concat(),
             ..StackOptions::default()
         };
         let Stack { group, redis, .. } = Stack::start_with(options.server, stack).await?;

@@ -95,7 +95,7 @@ impl Account {
         self.found.iter().map(|found| found.processed).sum()
     }
 
-    /// All entries of messages failed.
+    /// All dead letters.
     pub(super) fn failed_entries(&self) -> u64 {
         self.by_reason.values().sum()
     }
@@ -196,7 +196,7 @@ fn wrong_with(record: &Record, found: &Found) -> Vec<&'static str> {
         wrong.push("I1: in messages:processed more than once");
     }
     if found.failed > 1 {
-        wrong.push("I1: in messages:failed more than once");
+        wrong.push("I1: among the dead letters more than once");
     }
     if found.processed > 0 && found.failed > 0 {
         wrong.push("I2: in both streams");

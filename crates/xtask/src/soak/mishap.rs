@@ -21,7 +21,7 @@ pub(super) enum Process {
     Replica(usize),
     /// A consumer that messages are pushed to, from 0.
     Pushed(usize),
-    /// The consumer that reads the durable queue itself.
+    /// The consumer that reads the queue itself.
     Puller,
 }
 

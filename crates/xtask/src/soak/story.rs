@@ -26,7 +26,7 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(90);
 /// How often it is looked whether it is empty.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The name of the reading group of the durable queue.
+/// The name of the reading group of the queue.
 const STREAM_GROUP: &str = "consumer-group";
 
 /// What happens in a run.

@@ -85,7 +85,7 @@ impl System {
         let common = format!("--restApiPort {port} --redisServerPort {redis}");
         let retention = "--dedupWindowSeconds 86400";
         let own = match process {
-            Process::Replica(_) => "--queue stream --maxConsumerGroupSize 10 \
+            Process::Replica(_) => "--maxConsumerGroupSize 10 \
                 --healthCheckIntervalSeconds 2 --attemptTimeoutMs 2000"
                 .to_owned(),
             Process::Pushed(number) => format!(

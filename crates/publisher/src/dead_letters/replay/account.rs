@@ -23,8 +23,6 @@ pub(super) struct Account {
     pub replayed: u64,
     /// Letters that were there, and are no more.
     pub gone: u64,
-    /// Letters whose messages nobody heard.
-    pub unheard: u64,
     /// How many were skipped for each cause.
     skipped: BTreeMap<String, u64>,
     /// The letters that were skipped, as far as they are named.
@@ -37,7 +35,6 @@ impl Account {
             manner,
             replayed: 0,
             gone: 0,
-            unheard: 0,
             skipped: BTreeMap::new(),
             named: Vec::new(),
         }
@@ -45,7 +42,7 @@ impl Account {
 
     /// How many letters are accounted for.
     pub(super) fn done(&self) -> u64 {
-        self.replayed + self.gone + self.unheard + self.skipped()
+        self.replayed + self.gone + self.skipped()
     }
 
     fn skipped(&self) -> u64 {
@@ -74,12 +71,10 @@ impl Account {
                     say(&format!("would replay {}", name(letter)))?;
                 }
             }
-            Replayed::Processed => self.skip(letter, Skipped::Processed)?,
             Replayed::Admitted => {
                 self.skip_because(letter, "its message came again since".to_owned())?;
             }
             Replayed::Gone => self.gone += 1,
-            Replayed::Unheard => self.unheard += 1,
         }
         Ok(())
     }
@@ -127,10 +122,8 @@ impl Account {
             "" => String::new(),
             causes => format!(" ({causes})"),
         };
-        let [replayed, skipped, gone, unheard] =
-            [self.replayed, self.skipped(), self.gone, self.unheard].map(HumanCount);
-        let account =
-            format!("{replayed}, skipped {skipped}{causes}, gone {gone}, unheard {unheard}");
+        let [replayed, skipped, gone] = [self.replayed, self.skipped(), self.gone].map(HumanCount);
+        let account = format!("{replayed}, skipped {skipped}{causes}, gone {gone}");
         lines.push(match self.manner {
             Manner::Real => format!("replayed {account}"),
             Manner::Rehearsal => format!("nothing was changed; would have replayed {account}"),
@@ -157,21 +150,16 @@ mod tests {
     #[test]
     fn the_account_tells_every_letter_once_and_names_what_was_skipped() {
         let mut account = Account::new(Manner::Real);
-        for replayed in [
-            Replayed::Sent,
-            Replayed::Sent,
-            Replayed::Processed,
-            Replayed::Gone,
-        ] {
+        for replayed in [Replayed::Sent, Replayed::Sent, Replayed::Gone] {
             account.add(&letter(1), Fate::Answered(replayed)).unwrap();
         }
+        account.skip(&letter(1), Skipped::Processed).unwrap();
         account.skip(&letter(2), Skipped::Unfit).unwrap();
         assert_eq!(account.done(), 5);
         let expected = [
             "skipped 1-0 (a): processed already",
             "skipped 2-0 (a): no message (not_json)",
-            "replayed 2, skipped 2 (no message (not_json): 1, processed already: 1), gone 1, \
-             unheard 0",
+            "replayed 2, skipped 2 (no message (not_json): 1, processed already: 1), gone 1",
             "what was skipped stays; `deadLetters purge` removes it",
         ];
         assert_eq!(account.lines(), expected);

@@ -119,7 +119,7 @@ impl Scene {
 
 /// What a worker is told that takes so many milliseconds for a message.
 fn worker_args(contestant: Contestant, work_ms: &str) -> Vec<&str> {
-    match contestant.services().map(|services| services.workers) {
+    match contestant.workers() {
         Some(Workers::ByHand) => vec!["--work-ms", work_ms],
         Some(Workers::Ours(_)) | None => {
             let one_by_one = ["--processingConcurrency", "1", "--processingDelayMs"];

@@ -57,7 +57,7 @@ pub(super) fn draw(canvas: &Canvas<'_>, throughput: &Throughput) -> Result<()> {
         .draw()?;
     let beside = font(14).pos(Pos::new(HPos::Left, VPos::Center));
     for (place, row) in rows.iter().enumerate() {
-        let is_ours = row.contestant.services().is_some();
+        let is_ours = row.contestant.workers().is_some();
         let colour = if is_ours { OURS[0] } else { GREY };
         let rate = row.messages_per_second;
         let corners = [

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::{Link, Mishap, PUSHED_TO, Process, REPLICAS};
 
-/// How long a process is away, and how long one is frozen: for longer, too, than the durable queue waits
+/// How long a process is away, and how long one is frozen: for longer, too, than the queue waits
 /// for a sign of life (15 s).
 const AWAY_MS: RangeInclusive<u64> = 0..=3_000;
 const FROZEN_MS: RangeInclusive<u64> = 1_000..=20_000;
