@@ -1,5 +1,7 @@
 //! `GET /status`: the account of all messages and the states of the consumers.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, Result};
 use harness::{
     Auditor, Bus, FakeConsumer, PATIENCE, Reply, Service, calls,
@@ -116,9 +118,10 @@ async fn consumers_are_active_or_ejected_or_draining() -> Result<()> {
 
     let busy = FakeConsumer::join(&group, Reply::retry_after(503, 3600)).await?;
     let well = FakeConsumer::join(&group, Reply::status(200)).await?;
+    let number = AtomicU32::new(0);
     wait_until("the busy one to be ejected", PATIENCE, async || {
-        bus.publish_id(&format!("more {}", busy.received()?.len()))
-            .await?;
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        bus.publish_id(&format!("more {number}")).await?;
         let states = states(&group).await?;
         let states = states.as_array().map(Vec::as_slice).unwrap_or_default();
         let is = |id: &str, state: &str| {
