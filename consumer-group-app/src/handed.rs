@@ -8,6 +8,7 @@ use std::{
 use protocol::{ChunkId, DeadLetter, DeadLetterReason, Position, QueueIdentity};
 use redis_bus::chunk_queue::{Lease, Leases, ReadChunk};
 use tokio::{sync::mpsc, time::Instant};
+use tracing::debug;
 
 use crate::{
     consumer_group::ConsumerGroup,
@@ -113,6 +114,9 @@ impl Handed {
         let mut held = Vec::with_capacity(messages.len());
         // Whoever had it so often has died of one of them: of the first that is left, if each goes alone.
         let mut is_exhausted = deliveries > self.max_deliveries;
+        if is_exhausted {
+            self.count_anew(&lease).await;
+        }
         for (index, payload) in messages.into_iter().enumerate() {
             let Some(leased) = Leased::new(queue, &lease, index) else {
                 continue;
@@ -146,11 +150,18 @@ impl Handed {
         self.messages.push_handed(held);
     }
 
+    /// What is left beside the message that is given up has all its deliveries again: they were not its fault.
+    async fn count_anew(&self, lease: &Lease) {
+        if let Err(cause) = self.leases.recount(lease, 1).await {
+            debug!(%cause, "cannot count the deliveries of a chunk anew");
+        }
+    }
+
     /// Has what is no message become a dead letter.
     async fn refuse(&self, letter: DeadLetter, leased: Leased) {
-        // An error means that the writer is gone; the chunk is then handed out again.
         let counted = self.messages.push_malformed();
         let letter = Letter::malformed(letter, leased, counted);
+        // An error means that the writer is gone; the chunk is then handed out again.
         drop(self.letters.send(letter).await);
     }
 

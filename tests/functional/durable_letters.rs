@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, PATIENCE, ReplicaOptions, Replicas, Reply, Service,
+    Bus, FakeConsumer, PATIENCE, PrivateRedis, ReplicaOptions, Replicas, Reply, Service,
+    calls::post_raw,
     services::{self, group, redis, wait_until_joined},
     status::{status, wait_for_status},
     wait_until,
 };
 use serde_json::json;
+
+const LINES: Option<&str> = Some("application/x-ndjson");
 
 const QUEUE: &str = "{messages:processed}:queue";
 
@@ -100,33 +103,60 @@ async fn what_a_stranger_put_into_the_queue_is_a_dead_letter_or_a_message() -> R
     Ok(())
 }
 
+/// What a message may be handed out, for these tests.
+const TWO_DELIVERIES: [&str; 4] = ["--maxDeliveries", "2", "--attemptTimeoutMs", "60000"];
+
+/// A group that is given these messages, and is killed while its only consumer has one in hand. What it held can be
+/// taken over at once.
+async fn kill_with_a_message_in_hand(redis: &PrivateRedis, ids: &[&str]) -> Result<()> {
+    let bus = Bus::of(redis);
+    let mut group = group(redis, &TWO_DELIVERIES).await?;
+    let stuck = FakeConsumer::start(Reply::Silence).await?;
+    stuck.register_with(&group).await?;
+    if !ids.is_empty() {
+        let lines: Vec<_> = ids.iter().map(|id| harness::bus::message(id)).collect();
+        let answer = post_raw(&group, "/messages", LINES, lines.join("\n")).await?;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    wait_until("a message to be under way", PATIENCE, async || {
+        Ok(stuck.received()?.len() == 1)
+    })
+    .await?;
+    group.kill().await?;
+    assert_eq!(bus.age_pending().await?, 1);
+    bus.command::<u64>(&["DEL", "consumer:ids"]).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_two_groups_died_with_is_a_dead_letter_after_the_deliveries_allowed() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    let args = ["--maxDeliveries", "2", "--attemptTimeoutMs", "60000"];
-    for died in 0..2 {
-        let mut group = group(&redis, &args).await?;
-        let stuck = FakeConsumer::start(Reply::Silence).await?;
-        stuck.register_with(&group).await?;
-        if died == 0 {
-            bus.publish_id("m").await?;
-        }
-        wait_until("the message to be under way", PATIENCE, async || {
-            Ok(stuck.received()?.len() == 1)
-        })
-        .await?;
-        group.kill().await?;
-        assert_eq!(bus.age_pending().await?, 1);
-        bus.command::<u64>(&["DEL", "consumer:ids"]).await?;
-    }
-    let group = group(&redis, &args).await?;
+    kill_with_a_message_in_hand(&redis, &["m"]).await?;
+    kill_with_a_message_in_hand(&redis, &[]).await?;
+    let group = group(&redis, &TWO_DELIVERIES).await?;
     let well = FakeConsumer::join(&group, Reply::status(200)).await?;
     let failed = bus.wait_for_failed(1).await?;
     assert_eq!(failed[0].text("reason")?, "deliveries_exhausted");
     assert_eq!(failed[0].text("message_id")?, "m");
     wait_for_status(&group, &json!({ "dead_lettered": 1, "in_flight": 0 })).await?;
     assert!(well.received()?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_beside_a_message_that_was_given_up_has_all_its_deliveries_again() -> Result<()> {
+    let redis = redis().await?;
+    let bus = Bus::of(&redis);
+    kill_with_a_message_in_hand(&redis, &["a", "b", "c"]).await?;
+    kill_with_a_message_in_hand(&redis, &[]).await?;
+    // This one gives up the first message, and is killed with the second in hand.
+    kill_with_a_message_in_hand(&redis, &[]).await?;
+    let group = group(&redis, &TWO_DELIVERIES).await?;
+    let _well = FakeConsumer::join(&group, Reply::status(200)).await?;
+    let expected = json!({ "processed": 2, "dead_lettered": 1, "in_flight": 0 });
+    wait_for_status(&group, &expected).await?;
+    assert_eq!(harness::bus::ids(&bus.failed().await?)?, ["a"]);
     Ok(())
 }
 
