@@ -9,6 +9,7 @@ use harness::{
     wait_until,
 };
 use local_stack::binaries::workspace;
+use protocol::dead_letter::Excerpt;
 
 use crate::pull_chunks::puller;
 
@@ -80,6 +81,21 @@ async fn it_is_ready_with_its_keys_and_not_while_one_is_of_another_type() -> Res
     }
     // What could not be recorded was kept until it could.
     chunks.wait_for(2, 2).await
+}
+
+#[tokio::test]
+async fn what_was_too_large_to_be_heard_whole_is_a_dead_letter_of_that_reason() -> Result<()> {
+    let redis = redis().await?;
+    let chunks = Chunks::of(&redis)?;
+    let _consumer = puller(&redis, &[]).await?;
+    let large = Excerpt::of(&vec![b'x'; 2_000_000]);
+    chunks.admit(&[large.to_bytes()]).await?;
+    chunks.wait_for(0, 1).await?;
+    let failed = chunks.failed().await?;
+    assert_eq!(failed[0].text("reason")?, "too_large");
+    assert_eq!(failed[0].text("payload_bytes")?, "2000000");
+    assert_eq!(failed[0].text("payload")?, "x".repeat(1024));
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Message, MessageError, ProcessedMessage};
+use protocol::{DeadLetter, Message, ProcessedMessage};
 use service_kit::{spans::Span, telemetry::chain};
 use tokio::{task::coop::consume_budget, time::Instant};
 
@@ -27,8 +27,8 @@ pub(super) struct Attempt {
 /// Why a message was not processed, or cannot be recorded.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It is no message.
-    Malformed(MessageError),
+    /// It is no message, but becomes this letter.
+    Malformed(Box<DeadLetter>),
     /// It can be no entry.
     Rejected(String),
     /// Another time, or elsewhere, it may be processed.
@@ -39,7 +39,7 @@ impl Failure {
     /// The same in words.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Malformed(error) => error.to_string(),
+            Self::Malformed(letter) => letter.last_error().to_owned(),
             Self::Rejected(error) | Self::Failed(error) => error.clone(),
         }
     }
@@ -108,5 +108,5 @@ pub(super) async fn attempt_whole<P: Processor>(
 }
 
 fn parse(item: &Item) -> Result<Message, Failure> {
-    Message::parse(item.payload.clone()).map_err(Failure::Malformed)
+    DeadLetter::unless_message(&item.payload).map_err(Failure::Malformed)
 }

@@ -1,13 +1,13 @@
 //! The dead letters of messages that are given up.
 
-use protocol::{DeadLetter, DeadLetterReason, Message, MessageError, dead_letter::Excerpt};
+use protocol::{DeadLetter, DeadLetterReason};
 
 use super::{attempt::Failure, batch::Item};
 
 /// That of a message whose last attempt, of so many, failed; or of what is no message.
 pub(super) fn of_failure(item: &Item, failure: &Failure, attempts: u64) -> DeadLetter {
     let reason = match failure {
-        Failure::Malformed(error) => return malformed(item, error),
+        Failure::Malformed(letter) => return (**letter).clone(),
         Failure::Rejected(_) => DeadLetterReason::Rejected,
         Failure::Failed(_) => DeadLetterReason::AttemptsExhausted,
     };
@@ -24,12 +24,8 @@ pub(super) fn of_unfinished(item: &Item, deliveries: u64) -> DeadLetter {
 
 fn letter(item: &Item, reason: DeadLetterReason, attempts: u64, error: &str) -> DeadLetter {
     let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-    match Message::parse(item.payload.clone()) {
+    match DeadLetter::unless_message(&item.payload) {
         Ok(message) => DeadLetter::new(&message, reason, attempts, error),
-        Err(error) => malformed(item, &error),
+        Err(letter) => *letter,
     }
-}
-
-fn malformed(item: &Item, error: &MessageError) -> DeadLetter {
-    DeadLetter::unfit(Excerpt::of(&item.payload), error)
 }
