@@ -110,7 +110,8 @@ impl Recorder {
             Err(cause @ QueueError::Another { .. }) if self.strays == Strays::Record => {
                 if let Some(suppressed) = self.elsewhere.due() {
                     warn!(%cause, suppressed,
-                        "the group's queue is not where this consumer records: its messages are recorded by id");
+                        "the group's queue is not where this consumer records: its messages are recorded by id. Give both \
+                         the same Redis and the same --processedStream, if that is not meant");
                 }
                 return None;
             }
