@@ -65,8 +65,8 @@ async fn run(
     Ok((output.status.code(), said))
 }
 
-#[tokio::test]
-async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
+/// A Redis with a queue, and a dead letter.
+async fn redis_with_a_letter() -> Result<PrivateRedis> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     bus.bury(&["a"]).await?;
@@ -77,6 +77,12 @@ async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
         "00000000000000aa",
     ];
     bus.command::<u64>(&account).await?;
+    Ok(redis)
+}
+
+#[tokio::test]
+async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
+    let redis = redis_with_a_letter().await?;
     for (program, args) in tellings(&redis).await? {
         let (code, said) = run(program, &args, closed()?, Stdio::piped()).await?;
         assert_eq!(code, Some(0), "{program:?} {args:?}: {said}");
@@ -91,16 +97,7 @@ async fn a_closed_output_ends_every_program_quietly() -> Result<()> {
 
 #[tokio::test]
 async fn an_output_without_room_is_told_in_one_sentence() -> Result<()> {
-    let redis = redis().await?;
-    let bus = Bus::of(&redis);
-    bus.bury(&["a"]).await?;
-    let account = [
-        "HSET",
-        "{messages:processed}:account",
-        "identity",
-        "00000000000000aa",
-    ];
-    bus.command::<u64>(&account).await?;
+    let redis = redis_with_a_letter().await?;
     for (program, args) in tellings(&redis).await? {
         let full = File::options().write(true).open("/dev/full")?;
         let (code, said) = run(program, &args, full.into(), Stdio::piped()).await?;

@@ -121,6 +121,17 @@ impl Scene {
         Ok(entries.into_iter().map(|(_, fields)| id(fields)).collect())
     }
 
+    /// Expects that so many messages have one entry each, and that nothing is left of any chunk.
+    pub(crate) async fn expect_each_once(&self, messages: usize) -> Result<()> {
+        self.expect_empty().await?;
+        let mut ids = self.processed().await?;
+        ensure!(ids.len() == messages, "{} entries", ids.len());
+        ids.sort_unstable();
+        ids.dedup();
+        ensure!(ids.len() == messages, "{} ids", ids.len());
+        Ok(())
+    }
+
     /// Expects that nothing is left of any chunk.
     pub(crate) async fn expect_empty(&self) -> Result<()> {
         let length: usize = self.command(&["XLEN", QUEUE]).await?;

@@ -1,7 +1,5 @@
 //! What a reader has no room for it puts back, and each message has one outcome, where it stands in the end.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use protocol::{ChunkId, Fields, QueueIdentity, StreamId};
@@ -270,13 +268,7 @@ async fn readers_with_little_room_share_large_chunks_and_each_message_has_one_en
     while let Some(done) = readers.join_next().await {
         done??;
     }
-    scene.expect_empty().await?;
-    let mut entries: HashMap<_, usize> = HashMap::new();
-    for id in scene.processed().await? {
-        *entries.entry(id).or_default() += 1;
-    }
-    assert_eq!(entries.len(), MESSAGES);
-    assert!(entries.values().all(|count| *count == 1));
+    scene.expect_each_once(MESSAGES).await?;
     let account = scene.account().await?;
     assert_eq!(account.received, account.processed);
     Ok(())
