@@ -9,7 +9,7 @@ use service_kit::{
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::handed::Handed;
 
@@ -52,7 +52,17 @@ impl Reader {
             let _woken = timeout(LOOK_AGAIN, self.handed.has_room()).await;
             return Ok(());
         }
-        for chunk in self.reader.next(&identity, room).await? {
+        let chunks = self.reader.next(&identity, room).await?;
+        let again = chunks.iter().filter(|chunk| chunk.deliveries > 1);
+        let left = again.map(|chunk| chunk.messages.len() - chunk.settled.len());
+        let messages: usize = left.sum();
+        if messages > 0 {
+            info!(
+                messages,
+                "took over messages that were handed out before, to whoever did not finish them"
+            );
+        }
+        for chunk in chunks {
             self.handed.take_read(&identity, chunk).await;
         }
         Ok(())

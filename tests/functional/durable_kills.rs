@@ -102,7 +102,9 @@ async fn the_only_replica_killed_with_messages_in_hand_delivers_them_after_its_r
     assert!(bus.age_pending().await? > 0);
     let group = group(&redis, &[]).await?;
     wait_until_joined(&group, &services::id_of(&consumer)?).await?;
-    wait_until_each_is_processed_once(&bus, &ledger).await
+    wait_until_each_is_processed_once(&bus, &ledger).await?;
+    group.wait_for_log("took over messages", PATIENCE).await?;
+    Ok(())
 }
 
 #[tokio::test]
