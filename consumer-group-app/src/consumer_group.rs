@@ -85,9 +85,9 @@ impl ConsumerGroup {
         for left in members.extract_if(.., |member| !listed.contains(&member.id)) {
             left.left.cancel();
             if left.has_answered
-                && let Some(held_back) = self.0.lines.due()
+                && let Some(suppressed) = self.0.lines.due()
             {
-                info!(consumer.id = %left.id, held_back, "a consumer left");
+                info!(consumer.id = %left.id, suppressed, "a consumer left");
             }
             gone.leaving.push(Leaving {
                 id: left.id,
@@ -207,10 +207,10 @@ impl ConsumerGroup {
         member.window.set_declared(concurrency);
         if !member.has_answered {
             member.has_answered = true;
-            if let Some(held_back) = self.0.lines.due() {
+            if let Some(suppressed) = self.0.lines.due() {
                 let after = member.since.elapsed().as_millis();
                 info!(consumer.id = %id, after_ms = u64::try_from(after).unwrap_or(u64::MAX),
-                    held_back, "a consumer joined");
+                    suppressed, "a consumer joined");
             }
             self.0.changed.notify_one();
         }

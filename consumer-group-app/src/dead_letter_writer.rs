@@ -163,22 +163,22 @@ impl DeadLetterWriter {
     }
 
     fn tell(&self, letter: &DeadLetter) {
-        if let Some(held_back) = self.given_up.due() {
+        if let Some(suppressed) = self.given_up.due() {
             let reason = letter.reason().as_str();
             let cause = letter.last_error();
             warn!(
                 reason,
-                cause, held_back, "a message went to the dead letters"
+                cause, suppressed, "a message went to the dead letters"
             );
         }
     }
 
     fn complain(&self, cause: &(dyn Error + 'static), letters: usize) {
-        if let Some(held_back) = self.unwritten.due() {
+        if let Some(suppressed) = self.unwritten.due() {
             let cause = chain(cause);
             error!(
                 cause,
-                letters, held_back, "cannot write dead letters; trying again"
+                letters, suppressed, "cannot write dead letters; trying again"
             );
         }
     }

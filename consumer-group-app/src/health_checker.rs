@@ -244,9 +244,9 @@ impl HealthChecker {
         }
         let ids: Vec<_> = dead.keys().cloned().collect();
         for id in self.list.unregister(&ids).await? {
-            if let Some(held_back) = self.lines.due() {
+            if let Some(suppressed) = self.lines.due() {
                 let cause = dead.get(&id);
-                warn!(consumer.id = %id, cause, held_back,
+                warn!(consumer.id = %id, cause, suppressed,
                     "removed a consumer that does not answer");
             }
         }
@@ -264,8 +264,8 @@ impl HealthChecker {
                 Ok(Registration::Full) => {}
                 Ok(Registration::Registered | Registration::AlreadyMember) => {
                     self.missed.remove(&id);
-                    if let Some(held_back) = self.lines.due() {
-                        info!(consumer.id = %id, held_back, "put back a consumer that answers again");
+                    if let Some(suppressed) = self.lines.due() {
+                        info!(consumer.id = %id, suppressed, "put back a consumer that answers again");
                     }
                 }
                 Err(cause) => self.complain(&cause),
@@ -274,10 +274,10 @@ impl HealthChecker {
     }
 
     fn complain(&self, cause: &BusError) {
-        if let Some(held_back) = self.failures.due() {
+        if let Some(suppressed) = self.failures.due() {
             warn!(
                 cause = chain(cause),
-                held_back, "cannot check the list of consumers; trying again"
+                suppressed, "cannot check the list of consumers; trying again"
             );
         }
     }

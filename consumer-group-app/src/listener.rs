@@ -145,11 +145,11 @@ impl Listener {
     }
 
     fn complain(&self, cause: &BusError) {
-        if let Some(held_back) = self.failures.due() {
+        if let Some(suppressed) = self.failures.due() {
             let cause = chain(cause);
             warn!(
                 cause,
-                held_back,
+                suppressed,
                 "cannot listen to Redis; trying again. If it is not running, start it (redis-server, \
                  or docker run -p 6379:6379 redis:7); if it is elsewhere, say where with \
                  --redisServerHost, --redisServerPort or --redisUrl"

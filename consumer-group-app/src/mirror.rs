@@ -67,13 +67,13 @@ impl Mirror {
             return list;
         };
         if first.len() < list.len()
-            && let Some(held_back) = self.overflows.due()
+            && let Some(suppressed) = self.overflows.due()
         {
             let (listed, capacity) = (list.len(), self.capacity);
             warn!(
                 listed,
                 capacity,
-                held_back,
+                suppressed,
                 "the list holds more consumers than --maxConsumerGroupSize; only the first ones are given messages"
             );
             // Those that are dead make room for others.
@@ -90,10 +90,10 @@ impl Role for Mirror {
             tokio::select! {
                 () = cancelled.cancelled() => return,
                 ended = self.follow(&mut backoff) => if let Err(cause) = ended
-                    && let Some(held_back) = self.failures.due()
+                    && let Some(suppressed) = self.failures.due()
                 {
                     let cause = chain(&cause);
-                    warn!(cause, held_back, "cannot read the list of consumers; trying again");
+                    warn!(cause, suppressed, "cannot read the list of consumers; trying again");
                 }
             }
             tokio::select! {

@@ -27,8 +27,8 @@ impl OwnFaults {
     ) -> Option<String> {
         let advice = advice(error)?;
         let error = chain(error);
-        if let Some(held_back) = self.0.due() {
-            error!(consumer.id = %consumer, error, held_back,
+        if let Some(suppressed) = self.0.due() {
+            error!(consumer.id = %consumer, error, suppressed,
                 "cannot connect to consumers, by a fault on this side: {advice}");
         }
         Some(error)

@@ -62,7 +62,7 @@ async fn an_error_is_logged_with_the_id_of_its_request() -> Result<()> {
     assert_eq!(line["request.id"], "find-me", "{line}");
     assert_eq!(line["message"], "Failed to read the status!", "{line}");
     assert!(line["reference"].is_string(), "{line}");
-    assert!(line["held_back"].is_number(), "{line}");
+    assert!(line["suppressed"].is_number(), "{line}");
     Ok(())
 }
 

@@ -115,11 +115,11 @@ impl Role for Registrar {
                     self.check_interval
                 }
                 Err(cause) => {
-                    if let Some(held_back) = self.failures.due() {
+                    if let Some(suppressed) = self.failures.due() {
                         let cause = chain(&cause);
                         warn!(
                             cause,
-                            held_back, "not registered with the group; trying again"
+                            suppressed, "not registered with the group; trying again"
                         );
                     }
                     backoff.next_wait()

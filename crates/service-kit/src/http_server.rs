@@ -117,8 +117,8 @@ impl HttpServer {
                 Ok((stream, _)) => return Some((stream, permit)),
                 Err(cause) if is_of_one_connection(&cause) => {}
                 Err(cause) => {
-                    if let Some(held_back) = self.refusals.due() {
-                        warn!(%cause, held_back, "cannot accept connections; trying again each second");
+                    if let Some(suppressed) = self.refusals.due() {
+                        warn!(%cause, suppressed, "cannot accept connections; trying again each second");
                     }
                     sleep(Duration::from_secs(1)).await;
                 }

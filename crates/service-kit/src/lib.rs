@@ -14,7 +14,7 @@
 //! | [`backoff`] | exponential back-off with full jitter |
 //! | [`batches`] | taking what waits in a channel, many at a time |
 //! | [`delivery_rate`] | how much work gets done in a time, from what went out and came back |
-//! | [`occasionally`] | keeps repeated log lines rare, and counts what it held back |
+//! | [`occasionally`] | keeps repeated log lines rare, and counts what it suppressed |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`request_id`] | the id of a request, in its answer and in its log lines |
 //! | [`http_body`] | reading a JSON request body within bounds |

@@ -30,7 +30,7 @@ struct State {
     /// Since when the lines are counted, and how many there have been.
     since: Option<Instant>,
     lines: u32,
-    held_back: u64,
+    suppressed: u64,
 }
 
 impl Occasionally {
@@ -50,7 +50,7 @@ impl Occasionally {
         }
     }
 
-    /// `Some(n)` when a line is due, with the number held back since the last one; else `None`.
+    /// `Some(n)` when a line is due, with the number suppressed since the last one; else `None`.
     pub fn due(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -60,10 +60,10 @@ impl Occasionally {
             state.lines = 0;
         }
         if state.lines == self.times {
-            state.held_back += 1;
+            state.suppressed += 1;
             return None;
         }
         state.lines += 1;
-        Some(std::mem::take(&mut state.held_back))
+        Some(std::mem::take(&mut state.suppressed))
     }
 }

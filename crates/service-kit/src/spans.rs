@@ -163,12 +163,12 @@ impl SpanExporter for Sender {
         let spans = batch.len();
         let sent = self.sender.export(batch).await;
         if let Err(cause) = &sent
-            && let Some(held_back) = self.failures.due()
+            && let Some(suppressed) = self.failures.due()
         {
             let cause = chain(cause);
             warn!(
                 cause,
-                spans, held_back, "cannot send spans to the collector; they are dropped"
+                spans, suppressed, "cannot send spans to the collector; they are dropped"
             );
         }
         sent

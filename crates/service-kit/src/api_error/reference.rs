@@ -33,8 +33,8 @@ pub(super) fn reference(what: &str, cause: &str) -> Uuid {
     known.reference(what, cause, Instant::now(), log)
 }
 
-fn log(what: &str, cause: &str, reference: Uuid, held_back: u64) {
-    error!(%reference, cause, held_back, "{what}");
+fn log(what: &str, cause: &str, reference: Uuid, suppressed: u64) {
+    error!(%reference, cause, suppressed, "{what}");
 }
 
 struct Known {
@@ -53,7 +53,7 @@ struct Shared {
     reference: Uuid,
     since: Instant,
     /// How many answers got it without a line of their own.
-    held_back: u64,
+    suppressed: u64,
 }
 
 impl Shared {
@@ -61,7 +61,7 @@ impl Shared {
         Self {
             reference: Uuid::new_v4(),
             since,
-            held_back: 0,
+            suppressed: 0,
         }
     }
 
@@ -72,11 +72,11 @@ impl Shared {
     /// Whether this is shared once more; if not, it is another from now on.
     fn share(&mut self, now: Instant) -> Result<(), u64> {
         if self.is_over(now) {
-            let held_back = self.held_back;
+            let suppressed = self.suppressed;
             *self = Self::new(now);
-            return Err(held_back);
+            return Err(suppressed);
         }
-        self.held_back += 1;
+        self.suppressed += 1;
         Ok(())
     }
 }
@@ -93,8 +93,8 @@ impl Known {
     ) -> Uuid {
         let is_it = |known: &&mut Cause| known.what == what && known.cause == cause;
         if let Some(Cause { shared, .. }) = self.causes.iter_mut().find(is_it) {
-            if let Err(held_back) = shared.share(now) {
-                log(what, cause, shared.reference, held_back);
+            if let Err(suppressed) = shared.share(now) {
+                log(what, cause, shared.reference, suppressed);
             }
             return shared.reference;
         }
@@ -103,12 +103,12 @@ impl Known {
             let is_new = self.others.is_none();
             let others = self.others.get_or_insert_with(|| Shared::new(now));
             let shared = if is_new { Err(0) } else { others.share(now) };
-            if let Err(held_back) = shared {
+            if let Err(suppressed) = shared {
                 log(
                     what,
                     &format!("{MANY}: {cause}"),
                     others.reference,
-                    held_back,
+                    suppressed,
                 );
             }
             return others.reference;
@@ -144,8 +144,8 @@ mod tests {
         fn fail(&mut self, cause: &str, now: Instant) -> Uuid {
             let lines = &mut self.lines;
             self.known
-                .reference("Failed!", cause, now, |_, cause, reference, held_back| {
-                    lines.push((cause.to_owned(), reference, held_back));
+                .reference("Failed!", cause, now, |_, cause, reference, suppressed| {
+                    lines.push((cause.to_owned(), reference, suppressed));
                 })
         }
     }
