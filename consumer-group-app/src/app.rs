@@ -1,8 +1,8 @@
 //! The composition of the group: what is started, and how it ends.
 
 mod drain;
-mod durable;
 mod ground;
+mod queue_roles;
 mod serve;
 mod start;
 

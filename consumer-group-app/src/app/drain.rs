@@ -31,7 +31,7 @@ impl Running {
             end_of(&mut self.listener).await;
             self.buffer.is_emptied().await;
             self.stages.reading.cancel();
-            end_of(&mut self.durable.reader).await;
+            end_of(&mut self.queue_roles.reader).await;
             all_delivered(&self.queue, &self.group, &self.outboxes).await;
         };
         if timeout(grace, all_delivered).await.is_err() {
@@ -70,12 +70,12 @@ impl Running {
 
     /// Settles and writes all that waits for it, and gives back the rest.
     async fn save_rest(&mut self) {
-        end_of(&mut self.durable.admission).await;
-        end_of(&mut self.durable.reader).await;
+        end_of(&mut self.queue_roles.admission).await;
+        end_of(&mut self.queue_roles.reader).await;
         self.stages.writing.cancel();
         end_of(&mut self.writer).await;
-        end_of(&mut self.durable.settler).await;
-        self.durable.leave(self.queue.take(usize::MAX)).await;
+        end_of(&mut self.queue_roles.settler).await;
+        self.queue_roles.leave(self.queue.take(usize::MAX)).await;
     }
 }
 

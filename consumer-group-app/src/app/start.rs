@@ -5,8 +5,8 @@ use service_kit::supervisor::Supervisor;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{
-    durable::{Durable, From},
     ground::{Delivering, Ground, Stages},
+    queue_roles::{QueueInput, QueueRoles},
     serve::Served,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub(super) struct Running {
     pub(super) buffer: Buffer,
     /// What this replica was handed.
     pub(super) queue: MemoryQueue,
-    pub(super) durable: Durable,
+    pub(super) queue_roles: QueueRoles,
     pub(super) group: ConsumerGroup,
     pub(super) listener: JoinHandle<()>,
     pub(super) dispatcher: JoinHandle<()>,
@@ -65,20 +65,20 @@ impl Running {
             suspected,
         } = delivering;
         let (publish, published) = mpsc::channel(PUBLISHING);
-        let from = From {
+        let input = QueueInput {
             settled,
             published,
             window: retention.dedup_window,
             max_deliveries: delivery.max_deliveries(),
         };
-        let durable = Durable::start(&ground, &group, from);
+        let queue_roles = QueueRoles::start(&ground, &group, input);
         let gaps = Gaps::default();
         let sweeps = ground.follow(&group, suspected, &consumers, &names);
         let served = Served {
             group: &group,
             sweeps: &sweeps,
             gaps: &gaps,
-            reader_name: &durable.reader_name,
+            reader_name: &queue_roles.reader_name,
             publish,
             capacity: consumers.max_consumer_group_size.get(),
         };
@@ -91,7 +91,7 @@ impl Running {
             stages: ground.stages,
             buffer: ground.buffer,
             queue: ground.queue,
-            durable,
+            queue_roles,
             group,
             listener,
             dispatcher,

@@ -21,7 +21,7 @@ use crate::{
 
 /// The roles at work for the queue.
 #[derive(Debug)]
-pub(super) struct Durable {
+pub(super) struct QueueRoles {
     /// The name this replica reads under.
     pub(super) reader_name: String,
     leases: Leases,
@@ -32,8 +32,8 @@ pub(super) struct Durable {
     pub(super) settler: JoinHandle<()>,
 }
 
-/// What the roles start from.
-pub(super) struct From {
+/// What the roles start input.
+pub(super) struct QueueInput {
     pub(super) settled: mpsc::Receiver<Settling>,
     pub(super) published: mpsc::Receiver<Publish>,
     /// For how long an id is remembered; zero: not at all.
@@ -41,13 +41,13 @@ pub(super) struct From {
     pub(super) max_deliveries: u64,
 }
 
-impl Durable {
+impl QueueRoles {
     /// Starts the roles. What the listener heard comes through `ground.buffer`; what this replica is
     /// handed goes to `ground.queue`.
-    pub(super) fn start(ground: &Ground, group: &ConsumerGroup, from: From) -> Self {
+    pub(super) fn start(ground: &Ground, group: &ConsumerGroup, input: QueueInput) -> Self {
         let (stages, queue) = (&ground.stages, ground.chunks.clone());
         let spawn = &ground.supervisor;
-        let settler = Settler::new(queue.clone(), from.settled);
+        let settler = Settler::new(queue.clone(), input.settled);
         let settler = spawn.spawn("settler", stages.writing.clone(), settler);
         let reader = ChunkReader::new(queue.clone());
         let (reader_name, leases) = (reader.name().to_owned(), reader.leases().clone());
@@ -60,12 +60,12 @@ impl Durable {
             messages: ground.queue.clone(),
             group: group.clone(),
             letters: ground.letters.clone(),
-            max_deliveries: from.max_deliveries,
+            max_deliveries: input.max_deliveries,
         };
         let reader = Reader::new(queue.clone(), reader, handed.clone());
         let reader = spawn.spawn("reader", stages.reading.clone(), reader);
         let buffer = ground.buffer.clone();
-        let admission = Admission::new(buffer, from.published, queue, handed, from.window);
+        let admission = Admission::new(buffer, input.published, queue, handed, input.window);
         let admission = spawn.spawn("admission", stages.reading.clone(), admission);
         Self {
             reader_name,
