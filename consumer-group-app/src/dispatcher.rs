@@ -26,6 +26,7 @@ use crate::{
     consumer_group::ConsumerGroup,
     dead_letter_writer::Letter,
     delivery::{Delivery, Outcome},
+    intake::Buffer,
     outbox::Returned,
     queue::MemoryQueue,
     retry::{RetryBudget, RetryPolicy},
@@ -43,6 +44,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
     pub(crate) queue: MemoryQueue,
+    pub(crate) buffer: Buffer,
     pub(crate) group: ConsumerGroup,
     pub(crate) returns: mpsc::Receiver<Returned>,
     pub(crate) letters: mpsc::Sender<Letter>,
@@ -107,12 +109,20 @@ impl Dispatcher {
         Pass::More
     }
 
-    /// Hands deliveries to consumers; what finds no room stays ready.
+    /// Hands deliveries to consumers; what finds no room stays ready. What stands in a queue that was emptied is
+    /// offered to the queue of now: no consumer could settle it.
     fn place_all(&mut self, round: &mut Round, deliveries: impl IntoIterator<Item = Delivery>) {
+        let replaced = self.queue.replaced_queues();
+        let mut lost = Vec::new();
         for delivery in deliveries {
-            if let Placement::NoRoom(delivery) = round.place(delivery) {
+            if replaced.contains(&delivery.held.leased.queue) {
+                lost.push(delivery);
+            } else if let Placement::NoRoom(delivery) = round.place(delivery) {
                 self.pending.make_ready(*delivery);
             }
+        }
+        if !lost.is_empty() {
+            Delivery::offer_again(lost, &self.buffer);
         }
     }
 

@@ -103,8 +103,9 @@ impl Handed {
     }
 
     /// Takes in a chunk that was read.
-    pub(crate) async fn take_read(&self, queue: &QueueIdentity, chunk: ReadChunk) {
+    pub(crate) async fn take_read(&self, chunk: ReadChunk) {
         let ReadChunk {
+            queue,
             lease,
             messages,
             settled,
@@ -118,7 +119,7 @@ impl Handed {
             self.count_anew(&lease).await;
         }
         for (index, payload) in messages.into_iter().enumerate() {
-            let Some(leased) = Leased::new(queue, &lease, index) else {
+            let Some(leased) = Leased::new(&queue, &lease, index) else {
                 continue;
             };
             if settled.contains(index) {

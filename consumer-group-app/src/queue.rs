@@ -4,16 +4,19 @@
 //! instant. All change under one lock, each step moving a message from one state to another.
 
 mod account;
+mod replaced;
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use protocol::QueueIdentity;
 use service_kit::metrics::Histogram;
 use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use self::account::Account;
+use self::replaced::ReplacedQueues;
 use crate::delivery::{Delivery, Ending, Finished, Held};
 
 /// The messages this replica answers for; clones share them.
@@ -27,6 +30,7 @@ struct Shared {
     arrived: Notify,
     finished: Notify,
     has_room: Notify,
+    queues: ReplacedQueues,
     state: Mutex<State>,
 }
 
@@ -70,12 +74,23 @@ impl MemoryQueue {
             arrived: Notify::new(),
             finished: Notify::new(),
             has_room: Notify::new(),
+            queues: ReplacedQueues::default(),
             state: Mutex::default(),
         }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of which queue was found in Redis.
+    pub(crate) fn found(&self, queue: &QueueIdentity) {
+        self.0.queues.found(queue);
+    }
+
+    /// The queues that were in Redis before: what stands in them is lost there.
+    pub(crate) fn replaced_queues(&self) -> Vec<QueueIdentity> {
+        self.0.queues.replaced()
     }
 
     /// Receives what this replica was handed; it asked for no more than it has room for.

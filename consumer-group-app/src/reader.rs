@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::QueueIdentity;
-use redis_bus::chunk_queue::{ChunkQueue, ChunkReader, Leases, QueueError};
+use redis_bus::chunk_queue::{ChunkReader, Leases, QueueError};
 use service_kit::{
     backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
 };
@@ -22,19 +21,15 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 /// The role that reads what no replica was handed when it was admitted, and what others died with.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    queue: ChunkQueue,
     reader: ChunkReader,
-    identity: Option<QueueIdentity>,
     handed: Handed,
     failures: Occasionally,
 }
 
 impl Reader {
-    pub(crate) fn new(queue: ChunkQueue, reader: ChunkReader, handed: Handed) -> Self {
+    pub(crate) fn new(reader: ChunkReader, handed: Handed) -> Self {
         Self {
-            queue,
             reader,
-            identity: None,
             handed,
             failures: Occasionally::every(WARN_EVERY),
         }
@@ -42,17 +37,16 @@ impl Reader {
 
     /// Reads once, if there is room for something.
     async fn read(&mut self) -> Result<(), QueueError> {
-        let identity = match &self.identity {
-            Some(identity) => identity.clone(),
-            None => self.identity.insert(self.queue.open().await?.0).clone(),
-        };
         let room = self.handed.room();
         if room == 0 {
             // Running out of time is the slow poll behind the wake-up.
             let _woken = timeout(LOOK_AGAIN, self.handed.has_room()).await;
             return Ok(());
         }
-        let chunks = self.reader.next(&identity, room).await?;
+        let chunks = self.reader.next(room).await?;
+        if let Some(queue) = self.reader.found() {
+            self.handed.messages.found(queue);
+        }
         let again = chunks.iter().filter(|chunk| chunk.deliveries > 1);
         let left = again.map(|chunk| chunk.messages.len() - chunk.settled.len());
         let messages: usize = left.sum();
@@ -63,7 +57,7 @@ impl Reader {
             );
         }
         for chunk in chunks {
-            self.handed.take_read(&identity, chunk).await;
+            self.handed.take_read(chunk).await;
         }
         Ok(())
     }
@@ -84,11 +78,7 @@ impl Role for Reader {
             match self.read().await {
                 Ok(()) => backoff.reset(),
                 Err(cause) => {
-                    if matches!(cause, QueueError::Another { .. }) {
-                        self.identity = None;
-                    } else {
-                        self.warn(&cause);
-                    }
+                    self.warn(&cause);
                     tokio::select! {
                         () = sleep(backoff.next_wait()) => {}
                         () = cancelled.cancelled() => {}

@@ -118,6 +118,40 @@ async fn a_redis_that_is_emptied_under_load_heals_and_nothing_ends_twice() -> Re
 }
 
 #[tokio::test]
+async fn what_waited_in_a_queue_that_was_emptied_is_settled_in_the_next_by_whoever_comes()
+-> Result<()> {
+    let redis = services::redis().await?;
+    let (bus, mut ledger) = (Bus::of(&redis), Ledger::default());
+    let group = services::group(&redis, &[]).await?;
+    let one_by_one = [
+        "--processingConcurrency",
+        "1",
+        "--processingDelayMs",
+        "1000",
+    ];
+    let slow = services::consumer(&redis, &group, &one_by_one).await?;
+    ledger.publish(&bus, 20).await;
+    wait_until("some to be processed", PATIENCE, async || {
+        Ok(bus.finished().await? >= 1)
+    })
+    .await?;
+    // The next consumer knows nothing of the queue that was.
+    drop(slow);
+    bus.command::<()>(&["FLUSHALL"]).await?;
+    let _next = services::consumer(&redis, &group, &[]).await?;
+    let entries = bus.wait_for_processed(15).await?;
+    assert_eq!(harness::bus::repeated(&entries)?, Vec::<String>::new());
+    wait_until("all to be settled", PATIENCE, async || {
+        Ok(bus.queue_length().await? == 0)
+    })
+    .await?;
+    // By their positions: none by its id.
+    let by_id = ["EXISTS", "{messages:processed}:settled"];
+    assert_eq!(bus.command::<u64>(&by_id).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_redis_that_lost_everything_is_used_anew() -> Result<()> {
     let mut replicas = replicas(&[]).await?;
     let (bus, mut ledger) = (replicas.bus(), Ledger::default());

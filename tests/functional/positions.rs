@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use harness::{
-    Bus, PrivateRedis, Service,
+    Bus, PATIENCE, PrivateRedis, Service,
     calls::{Answer, post_with},
     services::redis,
+    wait_until,
 };
 use serde_json::json;
 
@@ -22,15 +23,19 @@ const CHUNK: &str = "1790000000000-1538";
 
 /// A Redis with a queue that holds one chunk, and a consumer.
 struct Scene {
-    redis: PrivateRedis,
+    _redis: PrivateRedis,
     consumer: Service,
     bus: Bus,
 }
 
 impl Scene {
     async fn start() -> Result<Self> {
+        Self::with_consumer(&[]).await
+    }
+
+    async fn with_consumer(args: &[&str]) -> Result<Self> {
         let redis = redis().await?;
-        let (consumer, bus) = (lonely_consumer(redis.port(), &[]).await?, Bus::of(&redis));
+        let (consumer, bus) = (lonely_consumer(redis.port(), args).await?, Bus::of(&redis));
         bus.command::<()>(&["XGROUP", "CREATE", QUEUE, "consumer-group", "0", "MKSTREAM"])
             .await?;
         bus.command::<String>(&["XADD", QUEUE, CHUNK, "messages", "as they are"])
@@ -42,7 +47,7 @@ impl Scene {
         ];
         bus.command::<u64>(&account).await?;
         Ok(Self {
-            redis,
+            _redis: redis,
             consumer,
             bus,
         })
@@ -148,11 +153,36 @@ async fn a_message_of_another_queue_is_recorded_by_its_id_and_not_settled() -> R
     assert_eq!((answer.status, answer.body.get("settled")), (200, None));
     let again = scene.process("a", &elsewhere).await?;
     assert_eq!(again.body["result"], "duplicate");
-    // So it is where everything was deleted meanwhile.
-    Bus::of(&scene.redis).command::<()>(&["FLUSHALL"]).await?;
-    let answer = scene.process("b", &format!("{IDENTITY} {CHUNK}/1")).await?;
-    assert_eq!((answer.status, answer.body.get("settled")), (200, None));
-    assert_eq!(scene.processed().await?, ["b"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_of_a_queue_that_was_emptied_leaves_no_entry_as_it_is_offered_again() -> Result<()>
+{
+    let delay = ["--processingDelayMs", "300"];
+    let scene = Scene::with_consumer(&delay).await?;
+    let here = format!("{IDENTITY} {CHUNK}/0");
+    // While the first of its messages is processed.
+    let (answer, flushed) = tokio::join!(scene.process("a", &here), async {
+        wait_until("the consumer to look for the queue", PATIENCE, async || {
+            let asked: String = scene.bus.command(&["INFO", "commandstats"]).await?;
+            Ok(asked.contains("cmdstat_hget:"))
+        })
+        .await?;
+        scene.bus.command::<()>(&["FLUSHALL"]).await
+    });
+    flushed?;
+    assert_eq!(answer?.status, 412);
+    for _ in 0..2 {
+        let answer = scene.process("b", &format!("{IDENTITY} {CHUNK}/1")).await?;
+        assert_eq!(answer.status, 412);
+        assert!(scene.processed().await?.is_empty());
+        // Another queue comes, and is used.
+        let account = ["HSET", ACCOUNT, "identity", "0123456789abcdef"];
+        scene.bus.command::<u64>(&account).await?;
+        let here = format!("0123456789abcdef {CHUNK}/0");
+        assert_eq!(scene.process("c", &here).await?.status, 412);
+    }
     Ok(())
 }
 

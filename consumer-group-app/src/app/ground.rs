@@ -155,6 +155,7 @@ impl Ground {
         let group = ConsumerGroup::new(opener, Arc::clone(&changed));
         let dispatcher = Dispatcher {
             queue: self.queue.clone(),
+            buffer: self.buffer.clone(),
             group: group.clone(),
             returns: returned,
             letters: self.letters.clone(),

@@ -62,7 +62,7 @@ impl QueueRoles {
             letters: ground.letters.clone(),
             max_deliveries: input.max_deliveries,
         };
-        let reader = Reader::new(queue.clone(), reader, handed.clone());
+        let reader = Reader::new(reader, handed.clone());
         let reader = spawn.spawn("reader", stages.reading.clone(), reader);
         let buffer = ground.buffer.clone();
         let admission = Admission::new(buffer, input.published, queue, handed, input.window);

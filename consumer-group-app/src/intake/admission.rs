@@ -84,7 +84,7 @@ impl Admission {
             self.publish(publish).await;
         }
         if self.log.is_none() {
-            self.log = Some(IdLog::read(&self.queue, self.window).await?);
+            self.log = Some(self.log().await?);
         }
         if !self.buffer.is_empty() {
             return self.admit_buffered().await;
@@ -161,7 +161,11 @@ impl Admission {
     async fn log(&mut self) -> Result<IdLog, QueueError> {
         match self.log.take() {
             Some(log) => Ok(log),
-            None => IdLog::read(&self.queue, self.window).await,
+            None => {
+                let log = IdLog::read(&self.queue, self.window).await?;
+                self.handed.messages.found(&log.queue);
+                Ok(log)
+            }
         }
     }
 

@@ -18,7 +18,7 @@ mod worker;
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::{QueueIdentity, position::MAX_MESSAGES};
+use protocol::position::MAX_MESSAGES;
 use redis_bus::chunk_queue::{
     ChunkQueue, ChunkReader, Indices, Leases, QueueError, ReadChunk, Split,
 };
@@ -101,14 +101,11 @@ impl<P: Processor> ChunkPuller<P> {
     /// Reads until cancelled.
     async fn read(&mut self, cancelled: &CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-        let mut identity = None;
         while !cancelled.is_cancelled() {
-            let Err(cause) = self.step(&mut identity, cancelled).await else {
+            let Err(cause) = self.step(cancelled).await else {
                 backoff.reset();
                 continue;
             };
-            // It may be another queue now.
-            identity = None;
             let wait = self.log(&cause).unwrap_or_else(|| backoff.next_wait());
             tokio::select! {
                 () = sleep(wait) => {}
@@ -118,29 +115,23 @@ impl<P: Processor> ChunkPuller<P> {
     }
 
     /// Reads as much as there is room for, once there is any, and begins to work it.
-    async fn step(
-        &mut self,
-        identity: &mut Option<QueueIdentity>,
-        cancelled: &CancellationToken,
-    ) -> Result<(), QueueError> {
-        let identity = match identity {
-            Some(identity) => identity,
-            None => identity.insert(self.queue.open().await?.0),
-        };
+    async fn step(&mut self, cancelled: &CancellationToken) -> Result<(), QueueError> {
         let room = tokio::select! {
             room = self.room.free(self.reader.round_trip()) => room,
             () = cancelled.cancelled() => return Ok(()),
         };
-        let mut chunks = self.reader.next(identity, room).await?;
-        self.share(identity, &mut chunks, room).await;
+        let mut chunks = self.reader.next(room).await?;
+        self.share(&mut chunks, room).await;
         for chunks in worked_together::<P>(chunks) {
-            self.begin(Batch::new(identity.clone(), chunks), cancelled);
+            if let Some(batch) = Batch::new(chunks) {
+                self.begin(batch, cancelled);
+            }
         }
         Ok(())
     }
 
     /// Puts back what there is no room for: others may work it now. What comes again is worked as it is.
-    async fn share(&self, identity: &QueueIdentity, chunks: &mut [ReadChunk], mut room: usize) {
+    async fn share(&self, chunks: &mut [ReadChunk], mut room: usize) {
         let Some(piece) = self.room.piece() else {
             return;
         };
@@ -153,7 +144,8 @@ impl<P: Processor> ChunkPuller<P> {
                 continue;
             }
             let kept: Indices = unsettled.iter().take(most).collect();
-            match self.queue.split(identity, &chunk.lease, kept, piece).await {
+            let split = self.queue.split(&chunk.queue, &chunk.lease, kept, piece);
+            match split.await {
                 // Once it is recorded that all is lost, it is offered again.
                 Ok(Split::Unchanged) | Err(QueueError::Another { .. }) => {}
                 // If it is not known whether it was moved, it is for whoever finds it.

@@ -4,6 +4,7 @@
 //! messages when idle. Nothing waits for company.
 
 mod recorder;
+mod seen_queues;
 
 use std::{iter::repeat_with, sync::Arc, time::Duration};
 
@@ -21,8 +22,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::recorder::Record;
 pub(crate) use self::recorder::{Recorder, Stands};
+use self::{recorder::Record, seen_queues::SeenQueues};
 use crate::{
     meters::ConsumerMeters,
     places::{put_back, take_well},
@@ -89,9 +90,18 @@ struct HandOver {
 pub struct SinkHandle {
     sink: mpsc::Sender<HandOver>,
     room: Arc<Semaphore>,
+    seen_queues: Arc<SeenQueues>,
 }
 
 impl SinkHandle {
+    /// Looks whether the queue is here that a message stands in, unless that is known, so that it is also known when
+    /// the queue is emptied while the message is processed.
+    pub(crate) async fn look_for_queue(&self, stands: Option<&Stands>) {
+        if let Some((queue, _)) = stands {
+            self.seen_queues.look_for(queue).await;
+        }
+    }
+
     /// Returns once the message is in the stream, by this call or by an earlier one, and settled where it
     /// stands.
     ///
@@ -174,13 +184,17 @@ impl Sink {
         // Each hand-over has room for one message at least, so there are never more of them.
         let most = usize::try_from(WAITING).unwrap_or(usize::MAX);
         let (sink, waiting) = mpsc::channel(most);
-        let room = Arc::new(Semaphore::new(most));
+        let handle = SinkHandle {
+            sink,
+            room: Arc::new(Semaphore::new(most)),
+            seen_queues: Arc::clone(&recorder.seen_queues),
+        };
         let role = Self {
             recorder,
             waiting,
             meters,
         };
-        (SinkHandle { sink, room }, role)
+        (handle, role)
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) async fn process_message<P: Processor>(
     let _timed = state.processing.meters().work_seconds.start_timer();
     let sender = spans::sender(request.headers());
     let stands = stands(request.headers(), 1)?.pop().flatten();
+    state.sink.look_for_queue(stands.as_ref()).await;
     let body = read_json(request, MAX_MESSAGE_BYTES).await?;
     let message = parse(body)?;
     let span = state.processing.span(&message, sender);

@@ -90,6 +90,8 @@ pub(super) async fn process_messages<P: Processor>(
     let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
     let lines = lines(&body, state.max_batch)?;
     let stands = stands(&headers, lines.len())?;
+    let first = stands.first().and_then(Option::as_ref);
+    state.sink.look_for_queue(first).await;
     let mut spans = Vec::new();
     let parsed = lines.into_iter().map(parse).inspect(|parsed| {
         if are_on() {

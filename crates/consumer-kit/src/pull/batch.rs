@@ -49,7 +49,9 @@ pub(super) enum Ending {
 }
 
 impl Batch {
-    pub(super) fn new(queue: QueueIdentity, chunks: Vec<ReadChunk>) -> Self {
+    /// Chunks that were read together; nothing without chunks.
+    pub(super) fn new(chunks: Vec<ReadChunk>) -> Option<Self> {
+        let queue = chunks.first()?.queue.clone();
         let chunks = chunks.into_iter().map(|chunk| HeldChunk {
             lease: chunk.lease,
             deliveries: chunk.deliveries,
@@ -59,7 +61,7 @@ impl Batch {
             is_lost: false,
         });
         let chunks = chunks.collect();
-        Self { queue, chunks }
+        Some(Self { queue, chunks })
     }
 
     /// How often what was handed out most often was.

@@ -1,7 +1,7 @@
 //! Records processed messages: by position where they stand in the queue, by id where they come
 //! from elsewhere.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use protocol::{Position, QueueIdentity};
 use redis_bus::{
@@ -12,7 +12,7 @@ use redis_bus::{
 use service_kit::occasionally::Occasionally;
 use tracing::warn;
 
-use super::{CommitError, Committed};
+use super::{CommitError, Committed, seen_queues::SeenQueues};
 
 /// How often it is logged that the queue is elsewhere.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -35,10 +35,11 @@ pub(crate) struct Recorder {
     /// About how many entries the stream keeps; zero: all.
     pub(crate) max_len: u64,
     strays: Strays,
+    pub(super) seen_queues: Arc<SeenQueues>,
     elsewhere: Occasionally,
 }
 
-/// What is done with a message that stands in another queue than the one here.
+/// What is done with a message that stands in a queue that was never here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Strays {
     /// It is recorded by its id, and whoever brought it settles it.
@@ -50,6 +51,7 @@ enum Strays {
 impl Recorder {
     pub(crate) fn new(stream: ProcessedStream, queue: ChunkQueue, max_len: u64) -> Self {
         Self {
+            seen_queues: Arc::new(SeenQueues::new(queue.clone())),
             stream,
             queue,
             max_len,
@@ -79,7 +81,7 @@ impl Recorder {
             let entries: Vec<_> = places.iter().map(entry).collect();
             let settlements = self.queue.commit(queue, self.max_len, &entries).await;
             for ((place, _), settlement) in places.into_iter().zip(settlements) {
-                results[place] = self.settled(settlement);
+                results[place] = self.settled(queue, settlement);
             }
         }
         let rest = records.into_iter().zip(&results);
@@ -97,16 +99,23 @@ impl Recorder {
     }
 
     /// What settling a position means for its message; nothing when it stands in another queue than the one
-    /// here.
+    /// here, and that never was here.
     fn settled(
         &self,
+        queue: &QueueIdentity,
         settlement: Result<Settlement, QueueError>,
     ) -> Option<Result<Committed, CommitError>> {
         let is_settled = true;
+        if settlement.is_ok() {
+            self.seen_queues.note(queue, true);
+        }
         let added = match settlement {
             Ok(Settlement::Settled) => Added::Created,
             Ok(Settlement::Before) => Added::Duplicate,
             Ok(Settlement::Unknown) => return Some(Err(CommitError::UnknownPosition)),
+            Err(QueueError::Another { .. }) if self.seen_queues.was_here(queue) => {
+                return Some(Err(CommitError::UnknownPosition));
+            }
             Err(cause @ QueueError::Another { .. }) if self.strays == Strays::Record => {
                 if let Some(suppressed) = self.elsewhere.due() {
                     warn!(%cause, suppressed,

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use protocol::{ChunkId, QueueIdentity};
-use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisResult, cmd};
+use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisResult, Value, cmd};
 use tokio::time::Instant;
 
 use super::{
@@ -32,6 +32,8 @@ const MOST: usize = 64;
 /// A chunk as it was read.
 #[derive(Debug)]
 pub struct ReadChunk {
+    /// The queue it is of.
+    pub queue: QueueIdentity,
     /// Proof that this process was handed it.
     pub lease: Lease,
     /// Its messages, by index, as they were published.
@@ -48,6 +50,7 @@ pub struct ChunkReader {
     queue: ChunkQueue,
     name: String,
     leases: Leases,
+    found: Option<QueueIdentity>,
     link: Option<Link>,
     /// How many chunks the next read takes: chunks are of all sizes.
     count: usize,
@@ -67,6 +70,7 @@ impl ChunkReader {
             leases: Leases::new(queue.clone(), name.clone()),
             queue,
             name,
+            found: None,
             link: None,
             count: 1,
             cursor: "0-0".to_owned(),
@@ -79,6 +83,12 @@ impl ChunkReader {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The queue that was found when something was read last, or made because there was none.
+    #[must_use]
+    pub fn found(&self) -> Option<&QueueIdentity> {
+        self.found.as_ref()
     }
 
     /// The chunks this reader was handed.
@@ -95,19 +105,15 @@ impl ChunkReader {
 
     /// The next chunks, when there is room for so many more messages; empty when none came within half a
     /// second. A chunk is never divided, so there may be more messages than there is room for. What another
-    /// reader died with comes, too, with the number of times it was handed out.
+    /// reader died with comes, too, with the number of times it was handed out. If there is no queue, it is made.
     ///
     /// # Errors
-    /// [`QueueError`]: [`QueueError::Another`] also when there is no queue; open it, and call this again.
+    /// [`QueueError`]; it can be repeated.
     ///
     /// # Cancel safety
     /// Chunks may have been handed out by Redis already; they come again, to this reader or to another,
     /// once they have been idle for long enough.
-    pub async fn next(
-        &mut self,
-        identity: &QueueIdentity,
-        room: usize,
-    ) -> Result<Vec<ReadChunk>, QueueError> {
+    pub async fn next(&mut self, room: usize) -> Result<Vec<ReadChunk>, QueueError> {
         let count = self.count.min(room.max(1));
         let read = match self.reclaim(count).await {
             Ok(entries) if entries.is_empty() => self.read(count).await.map(|new| ("new", new)),
@@ -116,8 +122,8 @@ impl ChunkReader {
         let (origin, entries) = match read {
             Ok(read) => read,
             Err(cause) if matches!(cause.code(), Some("NOGROUP" | "UNBLOCKED")) => {
-                let key = self.queue.key().to_owned();
-                return Err(QueueError::Another { key });
+                self.found = Some(self.queue.open().await?.0);
+                return Ok(Vec::new());
             }
             Err(cause) => {
                 // An answer that comes too late must not be taken for that to the next command.
@@ -126,7 +132,7 @@ impl ChunkReader {
                 return Err(cause.into());
             }
         };
-        let chunks = self.taken(identity, origin, entries).await?;
+        let chunks = self.taken(origin, entries).await?;
         self.adapt(&chunks, room);
         Ok(chunks)
     }
@@ -144,22 +150,21 @@ impl ChunkReader {
     /// Has the queue take note of what was handed out, and takes it in hand.
     async fn taken(
         &mut self,
-        identity: &QueueIdentity,
         origin: &str,
         entries: Vec<Entry>,
     ) -> Result<Vec<ReadChunk>, QueueError> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        let script = &self.queue.0.scripts.taken;
         let asked = Instant::now();
-        let answer = self.queue.run(script, None, |command| {
-            command.arg(identity.as_str()).arg(origin);
-            for (id, _) in &entries {
-                command.arg(id);
-            }
-        });
-        let notes: Vec<(u64, Vec<u8>)> = self.queue.read(answer.await?)?;
+        let mut noted = self.note(origin, &entries).await;
+        if matches!(noted, Err(QueueError::Another { .. })) {
+            self.queue.open().await?;
+            noted = self.note(origin, &entries).await;
+        }
+        let (identity, notes): (String, Vec<(u64, Vec<u8>)>) = self.queue.read(noted?)?;
+        let queue: QueueIdentity = self.queue.parse(&identity)?;
+        self.found = Some(queue.clone());
         self.round_trip = (7 * self.round_trip + asked.elapsed()) / 8;
         let mut chunks = Vec::with_capacity(entries.len());
         for ((id, fields), (deliveries, progress)) in entries.into_iter().zip(notes) {
@@ -169,6 +174,7 @@ impl ChunkReader {
             };
             let messages = fields.into_iter().nth(1).unwrap_or_default();
             chunks.push(ReadChunk {
+                queue: queue.clone(),
                 lease,
                 messages: unframed(chunk, messages.into()),
                 settled: Indices::from_bytes(&progress),
@@ -176,6 +182,17 @@ impl ChunkReader {
             });
         }
         Ok(chunks)
+    }
+
+    async fn note(&self, origin: &str, entries: &[Entry]) -> Result<Value, QueueError> {
+        let script = &self.queue.0.scripts.taken;
+        let noted = self.queue.run(script, None, |command| {
+            command.arg(origin);
+            for (id, _) in entries {
+                command.arg(id);
+            }
+        });
+        noted.await
     }
 
     /// Takes over what its reader has not kept alive, when it is time to look for that.

@@ -73,7 +73,7 @@ impl Replica {
 async fn read_and_commit(queue: ChunkQueue, identity: QueueIdentity) -> Result<()> {
     let mut reader = ChunkReader::new(queue.clone());
     loop {
-        let chunks = reader.next(&identity, 100).await?;
+        let chunks = reader.next(100).await?;
         if chunks.is_empty() {
             return Ok(());
         }

@@ -64,7 +64,7 @@ async fn an_entry_written_by_hand_is_a_malformed_message() -> Result<()> {
     let mut reader = ChunkReader::new(scene.queue.clone());
     let mut chunks = Vec::new();
     while chunks.is_empty() {
-        chunks = reader.next(&scene.identity, 1000).await?;
+        chunks = reader.next(1000).await?;
     }
     assert_eq!(chunks[0].messages, ["at all"]);
     scene.commit(chunks[0].lease.chunk(), &[0]).await?;

@@ -31,7 +31,7 @@ impl Reader {
     async fn run(mut self) -> Result<()> {
         let mut reader = ChunkReader::new(self.queue.clone());
         loop {
-            for read in reader.next(&self.identity, 50).await? {
+            for read in reader.next(50).await? {
                 self.handle(&reader, read).await?;
             }
         }

@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 use crate::scene::{ACCOUNT, QUEUE, READER, Scene, admission, appended, message};
 
 /// Reads until there are so many chunks.
-async fn read(scene: &Scene, reader: &mut ChunkReader, chunks: usize) -> Result<Vec<ReadChunk>> {
+async fn read(reader: &mut ChunkReader, chunks: usize) -> Result<Vec<ReadChunk>> {
     let mut read = Vec::new();
     while read.len() < chunks {
-        read.extend(reader.next(&scene.identity, 1000).await?);
+        read.extend(reader.next(1000).await?);
     }
     Ok(read)
 }
@@ -40,7 +40,7 @@ async fn a_reader_reads_what_nobody_was_handed_and_the_account_knows() -> Result
     scene.admit_and_hand_out(&["a"]).await?;
     let waiting = [scene.admit(&["b", "c"]).await?, scene.admit(&["d"]).await?];
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let chunks = read(&scene, &mut reader, 2).await?;
+    let chunks = read(&mut reader, 2).await?;
     assert_eq!(
         chunks
             .iter()
@@ -50,7 +50,7 @@ async fn a_reader_reads_what_nobody_was_handed_and_the_account_knows() -> Result
     );
     assert_eq!(chunks[0].messages, ["b", "c"].map(message));
     assert_eq!((chunks[0].deliveries, chunks[0].settled.len()), (1, 0));
-    assert!(reader.next(&scene.identity, 1000).await?.is_empty());
+    assert!(reader.next(1000).await?.is_empty());
     let account = scene.account().await?;
     assert_eq!((account.in_flight, account.waiting), (4, 0));
     Ok(())
@@ -64,7 +64,7 @@ async fn what_a_reader_does_not_keep_alive_goes_to_another_with_what_is_settled_
     scene.commit(chunk, &[1]).await?;
     age(&scene, READER, &chunk.to_string()).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let chunks = read(&scene, &mut reader, 1).await?;
+    let chunks = read(&mut reader, 1).await?;
     assert_eq!(chunks[0].deliveries, 2);
     assert_eq!(chunks[0].settled.iter().collect::<Vec<_>>(), [1]);
     scene.commit(chunk, &[0, 2]).await?;
@@ -76,7 +76,7 @@ async fn what_is_held_is_kept_alive_and_what_is_given_back_goes_to_another_at_on
     let scene = Scene::start().await?;
     scene.admit(&["a"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let held = read(&scene, &mut reader, 1).await?;
+    let held = read(&mut reader, 1).await?;
     let chunk = held[0].lease.chunk().to_string();
     age(&scene, reader.name(), &chunk).await?;
     let leases = reader.leases().clone();
@@ -92,11 +92,11 @@ async fn what_is_held_is_kept_alive_and_what_is_given_back_goes_to_another_at_on
         }
     }
     let mut other = ChunkReader::new(scene.queue.clone());
-    assert!(other.next(&scene.identity, 1000).await?.is_empty());
+    assert!(other.next(1000).await?.is_empty());
     keeping.shutdown().await;
     reader.leases().leave().await?;
     drop(held);
-    let taken = read(&scene, &mut other, 1).await?;
+    let taken = read(&mut other, 1).await?;
     assert_eq!(taken[0].lease.chunk().to_string(), chunk);
     Ok(())
 }
@@ -112,17 +112,35 @@ async fn a_stream_group_that_is_destroyed_hands_out_anew_only_what_is_not_settle
         .command::<u64>(&["XGROUP", "DESTROY", QUEUE, "consumer-group"])
         .await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let refused = reader.next(&scene.identity, 1000).await;
-    assert!(refused.is_err(), "{refused:?}");
-    let (identity, _) = scene.queue.open().await?;
-    assert_eq!(identity, scene.identity);
+    assert!(reader.next(1000).await?.is_empty());
     assert_eq!(scene.account().await?.waiting, 1);
-    let chunks = read(&scene, &mut reader, 1).await?;
+    let chunks = read(&mut reader, 1).await?;
+    assert_eq!(chunks[0].queue, scene.identity);
     assert_eq!(chunks[0].lease.chunk(), partly);
     assert_eq!(chunks[0].settled.iter().collect::<Vec<_>>(), [0]);
     assert_eq!(scene.account().await?.in_flight, 1);
     scene.commit(partly, &[0, 1]).await?;
     scene.expect_empty().await
+}
+
+#[tokio::test]
+async fn a_queue_made_anew_by_others_is_read_at_once() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    scene.admit(&["a"]).await?;
+    let mut reader = ChunkReader::new(scene.queue.clone());
+    drop(read(&mut reader, 1).await?);
+    scene.command::<()>(&["FLUSHALL"]).await?;
+    let (identity, _) = scene.queue.open().await?;
+    scene.identity = identity.clone();
+    let chunk = scene.admit(&["b"]).await?;
+    let chunks = reader.next(1000).await?;
+    let read: Vec<_> = chunks
+        .iter()
+        .map(|read| (&read.queue, read.lease.chunk()))
+        .collect();
+    assert_eq!(read, [(&identity, chunk)]);
+    assert_eq!(scene.account().await?.in_flight, 1);
+    Ok(())
 }
 
 #[tokio::test]
@@ -156,8 +174,8 @@ async fn a_count_that_is_too_low_lets_no_chunk_be_passed_over() -> Result<()> {
     let next = scene.offer_as(&admission, &["b"], waiting.entry()).await?;
     let next = appended(next)?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    assert_eq!(read_once(&scene, &mut reader).await?, [waiting]);
-    assert_eq!(read_once(&scene, &mut reader).await?, [next]);
+    assert_eq!(read_once(&mut reader).await?, [waiting]);
+    assert_eq!(read_once(&mut reader).await?, [next]);
     // From here on it is right.
     assert_eq!(scene.account().await?.waiting, 0);
     scene.admit_and_hand_out(&["c"]).await?;
@@ -174,12 +192,12 @@ async fn a_queue_without_an_account_hands_out_what_waited_before_it_was_made_ane
     let admission = admission(Some(READER));
     appended(scene.offer_as(&admission, &["b"], last).await?)?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    assert_eq!(read_once(&scene, &mut reader).await?, [waiting]);
+    assert_eq!(read_once(&mut reader).await?, [waiting]);
     Ok(())
 }
 
 /// The chunks of one read; none if none came within its time.
-async fn read_once(scene: &Scene, reader: &mut ChunkReader) -> Result<Vec<ChunkId>> {
-    let read = reader.next(&scene.identity, 2).await?;
+async fn read_once(reader: &mut ChunkReader) -> Result<Vec<ChunkId>> {
+    let read = reader.next(2).await?;
     Ok(read.iter().map(|read| read.lease.chunk()).collect())
 }

@@ -28,10 +28,10 @@ async fn lose(scene: &Scene, chunk: ChunkId) -> Result<()> {
 
 async fn read_all(scene: &Scene) -> Result<Vec<bytes::Bytes>> {
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let (identity, _) = scene.queue.open().await?;
+    scene.queue.open().await?;
     let mut messages = Vec::new();
     loop {
-        let chunks = reader.next(&identity, 1000).await?;
+        let chunks = reader.next(1000).await?;
         if chunks.is_empty() {
             return Ok(messages);
         }

@@ -48,7 +48,7 @@ async fn last(scene: &Scene) -> Result<StreamId> {
 
 async fn read(scene: &Scene) -> Result<(ChunkId, Vec<Bytes>)> {
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let mut chunks = reader.next(&scene.identity, 1000).await?;
+    let mut chunks = reader.next(1000).await?;
     let chunk = chunks.pop().context("nothing waits")?;
     ensure!(chunks.is_empty(), "{chunks:?}");
     Ok((chunk.lease.chunk(), chunk.messages))

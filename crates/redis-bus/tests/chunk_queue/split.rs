@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::scene::{ID_LOG, PROGRESS, QUEUE, Scene, before, message, position, queue_in};
 
-async fn read(scene: &Scene, reader: &mut ChunkReader) -> Result<ReadChunk> {
-    let mut chunks = reader.next(&scene.identity, 1000).await?;
+async fn read(reader: &mut ChunkReader) -> Result<ReadChunk> {
+    let mut chunks = reader.next(1000).await?;
     ensure!(chunks.len() == 1, "{chunks:?}");
     chunks.pop().context("there was one")
 }
@@ -33,7 +33,7 @@ async fn waiting(scene: &Scene) -> Result<Vec<(ChunkId, Vec<Bytes>)>> {
     let mut reader = ChunkReader::new(scene.queue.clone());
     let mut chunks = Vec::new();
     loop {
-        let read = reader.next(&scene.identity, 1000).await?;
+        let read = reader.next(1000).await?;
         if read.is_empty() {
             return Ok(chunks);
         }
@@ -51,7 +51,7 @@ async fn what_is_not_kept_goes_back_in_chunks_of_its_own_and_has_its_outcome_the
     let old = scene.admit(&ids).await?;
     let other = scene.admit(&["x"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let large = read(&scene, &mut reader).await?;
+    let large = read(&mut reader).await?;
     scene.commit(old, &[1]).await?;
     let keep = indices(&[0, 2, 9]);
     let split = scene.queue.split(&scene.identity, &large.lease, keep, 4);
@@ -85,7 +85,7 @@ async fn replicas_read_the_ids_of_what_was_moved_in_the_log() -> Result<()> {
     let scene = Scene::start().await?;
     let old = scene.admit(&["a", "b", "c"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let read = read(&scene, &mut reader).await?;
+    let read = read(&mut reader).await?;
     let keep = indices(&[1]);
     let split = scene.queue.split(&scene.identity, &read.lease, keep, 100);
     let new = moved(split.await?)?;
@@ -105,7 +105,7 @@ async fn what_is_older_than_the_id_log_is_moved_without_fingerprints() -> Result
     let scene = Scene::start().await?;
     let old = scene.admit(&["a", "b"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let read = read(&scene, &mut reader).await?;
+    let read = read(&mut reader).await?;
     scene
         .command::<u64>(&["XDEL", ID_LOG, &old.to_string()])
         .await?;
@@ -125,7 +125,7 @@ async fn what_was_handed_out_before_is_put_back_one_by_one() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a", "b", "c", "d"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let first = read(&scene, &mut reader).await?;
+    let first = read(&mut reader).await?;
     reader
         .leases()
         .give_back(first.lease, 1, std::time::Duration::from_secs(60))
@@ -156,7 +156,7 @@ async fn a_chunk_is_left_as_it_is_by_whoever_lost_it_or_keeps_nothing_or_all() -
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a", "b", "c"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let read = read(&scene, &mut reader).await?;
+    let read = read(&mut reader).await?;
     scene.commit(chunk, &[2]).await?;
     let split = |keep: &'static [usize]| {
         let (queue, identity, lease) = (&scene.queue, &scene.identity, &read.lease);
@@ -187,7 +187,7 @@ async fn an_entry_that_is_no_chunk_is_not_split() -> Result<()> {
             .command::<String>(&["XADD", QUEUE, &id, "messages", entry])
             .await?;
         let mut reader = ChunkReader::new(scene.queue.clone());
-        let read = read(&scene, &mut reader).await?;
+        let read = read(&mut reader).await?;
         let keep = indices(&[0]);
         let split = scene.queue.split(&scene.identity, &read.lease, keep, 1);
         assert_eq!(split.await?, Split::Unchanged, "{entry:?}");
@@ -201,7 +201,7 @@ async fn a_split_that_cannot_be_written_moves_nothing() -> Result<()> {
     let scene = Scene::start().await?;
     let chunk = scene.admit(&["a", "b"]).await?;
     let mut reader = ChunkReader::new(scene.queue.clone());
-    let read = read(&scene, &mut reader).await?;
+    let read = read(&mut reader).await?;
     // The id log goes no further.
     let end = "18446744073709551615-18446744073709551614";
     scene
@@ -228,7 +228,7 @@ fn entry_of(message: &Bytes) -> Result<Fields> {
 async fn process(queue: ChunkQueue, identity: QueueIdentity, room: usize) -> Result<()> {
     let mut reader = ChunkReader::new(queue.clone());
     loop {
-        let chunks = reader.next(&identity, room).await?;
+        let chunks = reader.next(room).await?;
         if chunks.is_empty() {
             return Ok(());
         }

@@ -25,9 +25,7 @@ async fn the_oldest_message_has_waited_since_it_was_admitted_also_when_it_was_ha
         let latest = since(scene.queue.now().await?);
         assert!((earliest..=latest).contains(&age), "{age:?}");
         // Then as one that a reader holds, and a part of which is settled.
-        ChunkReader::new(scene.queue.clone())
-            .next(&scene.identity, 1000)
-            .await?;
+        ChunkReader::new(scene.queue.clone()).next(1000).await?;
         scene.commit(oldest, &[0]).await?;
     }
     scene.commit(oldest, &[1]).await?;
@@ -46,7 +44,7 @@ async fn readers_are_told_with_the_messages_they_hold_those_that_asked_last_firs
     // One that asks later.
     let mut later = ChunkReader::new(scene.queue.clone());
     while scene.queue.readers(9).await?[0].idle == Duration::ZERO {}
-    assert_eq!(later.next(&scene.identity, 1000).await?.len(), 1);
+    assert_eq!(later.next(1000).await?.len(), 1);
     let readers = scene.queue.readers(9).await?;
     let told: Vec<_> = readers
         .iter()

@@ -1,0 +1,73 @@
+//! Which queues were here and are no more.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use protocol::QueueIdentity;
+
+/// How many are remembered: there is one more after each FLUSHALL.
+const REMEMBERED: usize = 16;
+
+/// The queue that was found in Redis last, and those it came in the place of: after FLUSHALL, or a restart without
+/// data.
+#[derive(Debug, Default)]
+pub(super) struct ReplacedQueues(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    current: Option<QueueIdentity>,
+    replaced: VecDeque<QueueIdentity>,
+}
+
+impl ReplacedQueues {
+    /// A queue was found. One that was replaced does not come again: who says so has looked earlier.
+    pub(super) fn found(&self, queue: &QueueIdentity) {
+        let mut known = self.known();
+        if known.current.as_ref() == Some(queue) || known.replaced.contains(queue) {
+            return;
+        }
+        let before = known.current.replace(queue.clone());
+        known.replaced.extend(before);
+        if known.replaced.len() > REMEMBERED {
+            known.replaced.pop_front();
+        }
+    }
+
+    /// Those that were replaced.
+    pub(super) fn replaced(&self) -> Vec<QueueIdentity> {
+        self.known().replaced.iter().cloned().collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_replaced_by_the_next_and_does_not_come_again() {
+        let queues = ReplacedQueues::default();
+        let [first, second] = [1, 2].map(QueueIdentity::from);
+        queues.found(&first);
+        queues.found(&first);
+        assert_eq!(queues.replaced(), []);
+        queues.found(&second);
+        // By whoever looked before that.
+        queues.found(&first);
+        assert_eq!(queues.replaced(), [first]);
+    }
+
+    #[test]
+    fn the_latest_are_remembered() {
+        let queues = ReplacedQueues::default();
+        (0..100).for_each(|number| queues.found(&QueueIdentity::from(number)));
+        let replaced = queues.replaced();
+        assert_eq!(replaced.len(), REMEMBERED);
+        assert_eq!(replaced.last(), Some(&QueueIdentity::from(98)));
+    }
+}
