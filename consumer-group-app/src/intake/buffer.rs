@@ -34,6 +34,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Received>,
+    /// How much of the front was looked at last: it is about to be taken away.
+    looked_at: usize,
     bytes: usize,
     /// Everything that was ever put into it, but for what came back.
     received: u64,
@@ -66,7 +68,7 @@ impl Buffer {
         self.0.arrived.notify_one();
     }
 
-    /// Takes in again what was in the queue, and was lost there.
+    /// Takes in again what was in the queue, and was lost there: before all that nobody looks at now.
     pub(crate) fn push_again(&self, received: Vec<Received>) {
         if received.is_empty() {
             return;
@@ -74,9 +76,10 @@ impl Buffer {
         let mut state = self.state();
         state.has_lost = true;
         state.bytes += bytes(&received);
-        for one in received.into_iter().rev() {
-            state.waiting.push_front(one);
-        }
+        let looked_at = state.looked_at.min(state.waiting.len());
+        let mut behind = state.waiting.split_off(looked_at);
+        state.waiting.extend(received);
+        state.waiting.append(&mut behind);
         drop(state);
         self.0.arrived.notify_one();
     }
@@ -106,13 +109,16 @@ impl Buffer {
 
     /// Up to `most` of what has waited longest. It stays here.
     pub(super) fn front(&self, most: usize) -> Vec<Received> {
-        let state = self.state();
-        state.waiting.iter().take(most).cloned().collect()
+        let mut state = self.state();
+        state.looked_at = most.min(state.waiting.len());
+        let front = state.waiting.range(..state.looked_at);
+        front.cloned().collect()
     }
 
     /// Takes away the front: so much of it is in the queue.
     pub(super) fn remove_front(&self, count: usize) {
         let mut state = self.state();
+        state.looked_at = 0;
         let removed: Vec<_> = state.waiting.drain(..count).collect();
         state.bytes -= bytes(&removed);
         drop(state);
@@ -192,5 +198,22 @@ mod tests {
         assert_eq!(payloads(&buffer), ["a", "b", "c"]);
         assert!(buffer.take_has_lost() && !buffer.take_has_lost());
         assert_eq!((buffer.len(), buffer.bytes(), buffer.received()), (3, 3, 3));
+    }
+
+    #[test]
+    fn what_comes_back_stands_behind_what_is_about_to_be_taken_away() {
+        let bounds = Bounds {
+            messages: 9,
+            bytes: 100,
+        };
+        let buffer = Buffer::new(bounds);
+        buffer.push(received(&["a", "b", "c"]));
+        assert_eq!(buffer.front(2).len(), 2);
+        buffer.push_again(received(&["x", "y"]));
+        buffer.push_again(received(&["z"]));
+        // Only one of the two fitted.
+        buffer.remove_front(1);
+        assert_eq!(payloads(&buffer), ["b", "z", "x", "y", "c"]);
+        assert_eq!((buffer.len(), buffer.bytes()), (5, 5));
     }
 }
