@@ -92,6 +92,7 @@ mod durable_kills;
 mod durable_letters;
 mod durable_queue;
 mod durable_redis;
+mod emptied_queue;
 
 mod dashboard;
 mod dashboard_api;
