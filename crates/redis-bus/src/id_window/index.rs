@@ -66,6 +66,13 @@ fn shard_of(fingerprint: &Fingerprint) -> usize {
     usize::from(u16::from_be_bytes([first, second])) % SHARDS
 }
 
+/// How far its home is from the first of the slots to the last: a fraction, so that any number of slots will do,
+/// not only powers of two.
+fn fraction_of(fingerprint: &Fingerprint) -> u32 {
+    let [_, _, a, b, c, d, ..] = *fingerprint.as_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
 /// The tag of a fingerprint so many steps after its home: four bits of it, and the steps.
 fn tag_of(fingerprint: &Fingerprint, steps: usize) -> u8 {
     let [.., last] = *fingerprint.as_bytes();
@@ -91,11 +98,12 @@ struct Shard {
 impl Shard {
     /// Where the search for a fingerprint starts.
     fn home(&self, fingerprint: &Fingerprint) -> usize {
-        let [_, _, a, b, c, d, ..] = *fingerprint.as_bytes();
-        // A fraction of the slots: any number of them will do, not only powers of two.
-        let fraction = u64::from(u32::from_be_bytes([a, b, c, d]));
+        self.home_at(fraction_of(fingerprint))
+    }
+
+    fn home_at(&self, fraction: u32) -> usize {
         let slots = u64::try_from(self.tags.len()).unwrap_or_default();
-        usize::try_from((fraction * slots) >> 32).unwrap_or_default()
+        usize::try_from((u64::from(fraction) * slots) >> 32).unwrap_or_default()
     }
 
     fn after(&self, slot: usize) -> usize {
@@ -195,14 +203,22 @@ impl Shard {
         let positions = vec![0; slots].into_boxed_slice();
         let old_tags = std::mem::replace(&mut self.tags, tags);
         let old_positions = std::mem::replace(&mut self.positions, positions);
-        for (tag, position) in old_tags.into_iter().zip(old_positions) {
-            if tag != FREE
-                && let Some(fingerprint) = ring.get(position)
-            {
-                // All are different.
-                let (Ok(slot) | Err(slot)) = self.find(fingerprint, |_| false);
-                self.fill(slot, fingerprint, position);
+        let used = old_tags.into_iter().zip(old_positions);
+        let used = used.filter(|(tag, _)| *tag != FREE);
+        // First all looks at the ring, each of which may miss every cache: so they wait side by side.
+        let moved = used.filter_map(|(tag, position)| {
+            let fraction = fraction_of(ring.get(position)?);
+            Some((fraction, tag & !STEPS, position))
+        });
+        for (fraction, tag, position) in moved.collect::<Vec<_>>() {
+            // All are different.
+            let (mut slot, mut steps) = (self.home_at(fraction), 0);
+            while self.tags[slot] != FREE {
+                slot = self.after(slot);
+                steps += 1;
             }
+            self.tags[slot] = tag | steps_code(steps);
+            self.positions[slot] = position;
         }
     }
 }
