@@ -8,9 +8,13 @@ mod settings;
 use std::process::ExitCode;
 
 use consumer_kit::{Consumer, ConsumerSettings};
+use mimalloc::MiMalloc;
 use sample_processor::SampleProcessor;
 use service_kit::{program, settings::Loaded};
 use settings::{PROGRAM, SampleSettings};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let read = |loaded: &Loaded| Ok((ConsumerSettings::read(loaded)?, loaded.read()?));

@@ -42,8 +42,12 @@ mod window;
 use std::process::ExitCode;
 
 use app::App;
+use mimalloc::MiMalloc;
 use service_kit::program;
 use settings::{PROGRAM, Settings};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     program::start(&PROGRAM, Settings::read, async |settings| {
