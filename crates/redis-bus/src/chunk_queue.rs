@@ -11,6 +11,7 @@
 //! | `open.lua` | makes what is missing |
 //! | `append.lua` | admits messages as a chunk, if the caller knows all that was admitted before |
 //! | `taken.lua` | takes note of chunks that were read |
+//! | `open_gate.lua` | settles many positions, if all are new; the entries follow in the same transaction |
 //! | `commit.lua`, `settle.lua`, `give_up.lua` | record outcomes, each with what `settlement.lua` does |
 //! | `split.lua` | puts a part of a chunk back as chunks of their own |
 //! | `replay.lua` | moves dead letters back into the queue |
@@ -28,12 +29,15 @@ mod replay;
 mod settlement;
 mod split;
 mod status;
+mod transaction;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use protocol::{QueueIdentity, StreamId, keys::in_slot_of};
 use rand::random;
 use redis::{Cmd, FromRedisValue, Value};
+
+use self::transaction::Transactions;
 
 pub use self::{
     account::ChunkAccount,
@@ -98,6 +102,7 @@ struct Shared {
     processed_key: String,
     failed_key: String,
     scripts: Scripts,
+    transactions: Transactions,
 }
 
 /// The keys of the queue, all in one slot.
@@ -107,6 +112,7 @@ struct Keys {
     id_log: String,
     progress: String,
     account: String,
+    gate: String,
 }
 
 #[derive(Debug)]
@@ -115,6 +121,7 @@ struct Scripts {
     append: Script,
     taken: Script,
     commit: Script,
+    open_gate: Script,
     settle: Script,
     give_up: Script,
     split: Script,
@@ -140,6 +147,7 @@ impl Scripts {
             append: script!("#!lua", "chunks.lua", "append.lua"),
             taken: script!("#!lua flags=allow-oom", "chunks.lua", "taken.lua"),
             commit: script!("#!lua", "chunks.lua", "settlement.lua", "commit.lua"),
+            open_gate: script!("#!lua", "chunks.lua", "settlement.lua", "open_gate.lua"),
             settle: script!(
                 "#!lua flags=allow-oom",
                 "chunks.lua",
@@ -170,10 +178,12 @@ impl ChunkQueue {
                 id_log: key("ids"),
                 progress: key("progress"),
                 account: key("account"),
+                gate: key("gate"),
             },
             processed_key: processed_stream.to_owned(),
             failed_key: key("failed"),
             scripts: Scripts::new(),
+            transactions: Transactions::default(),
         }))
     }
 

@@ -57,6 +57,11 @@ impl ChunkQueue {
         let mut settlements = Vec::with_capacity(entries.len());
         for entries in chunks(entries, bytes) {
             let parts = Parts::of(entries.iter().map(|(position, _)| *position));
+            let committed = self.commit_in_transaction(identity, max_len, entries, &parts);
+            if let Some(committed) = committed.await {
+                settlements.extend(committed);
+                continue;
+            }
             let answer = self.commit_parts(identity, max_len, entries, &parts).await;
             settlements.extend(self.settlements(answer, &parts));
         }

@@ -14,3 +14,4 @@ mod scene;
 mod settlement;
 mod split;
 mod status;
+mod transaction;
