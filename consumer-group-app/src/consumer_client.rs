@@ -75,6 +75,16 @@ impl Target {
     }
 }
 
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) outcomes: Outcomes,
+    /// The lane, if it can be used again.
+    pub(crate) lane: Option<Lane>,
+    /// How long the consumer says it worked.
+    pub(crate) work: Option<Duration>,
+}
+
 /// A client for all consumers; clones share what it knows of names and faults.
 #[derive(Debug, Clone)]
 pub(crate) struct ConsumerClient {
@@ -93,14 +103,13 @@ impl ConsumerClient {
         }
     }
 
-    /// Hands messages to a consumer on an idle lane or a new one; also answers the lane, if it can be
-    /// used again.
+    /// Hands messages to a consumer on an idle lane or a new one.
     pub(crate) async fn deliver(
         &self,
         target: Target,
         idle: Option<Lane>,
         parcel: Parcel,
-    ) -> (Outcomes, Option<Lane>) {
+    ) -> Answered {
         let (messages, consumer) = (parcel.messages, target.consumer.clone());
         let deadline = Instant::now() + self.attempt_timeout;
         let outcome = match self.exchange(target, idle, parcel, deadline).await {
@@ -109,7 +118,12 @@ impl ConsumerClient {
                     1 => Outcomes::All(verdict::of_message(&answer)),
                     _ => verdict::of_batch(&answer, messages),
                 };
-                return (outcomes, lane);
+                let work = answer.work();
+                return Answered {
+                    outcomes,
+                    lane,
+                    work,
+                };
             }
             Err(error @ LaneError::Connect(_)) => match self.own_faults.notice(&consumer, &error) {
                 Some(error) => Outcome::OwnFault(error),
@@ -118,7 +132,11 @@ impl ConsumerClient {
             Err(LaneError::Late) => Outcome::TimedOut,
             Err(error) => Outcome::Failed(chain(&error)),
         };
-        (Outcomes::All(outcome), None)
+        Answered {
+            outcomes: Outcomes::All(outcome),
+            lane: None,
+            work: None,
+        }
     }
 
     /// Asks a consumer whether it is well, and what it takes.

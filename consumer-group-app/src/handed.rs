@@ -11,15 +11,15 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::debug;
 
 use crate::{
-    consumer_group::ConsumerGroup,
+    consumer_group::{ConsumerGroup, Member},
     dead_letter_writer::Letter,
     delivery::Held,
     intake::{Content, Received},
     queue::MemoryQueue,
 };
 
-/// How many messages this replica holds for each consumer that may be picked: enough for what it
-/// may hold and for as many to follow at once. Without consumers nothing is read.
+/// How many messages this replica holds for each consumer that may be picked, at the least. Without consumers
+/// nothing is read.
 const HELD_PER_CONSUMER: usize = 512;
 
 /// How much room there should be before reading, so that many come at once.
@@ -64,7 +64,9 @@ impl Handed {
 
     /// How many more messages it may be handed; none until there is room for some.
     pub(crate) fn room(&self) -> usize {
-        let held_at_most = self.group.candidates().len() * HELD_PER_CONSUMER;
+        // What each may hold, and as many to follow at once.
+        let per_consumer = |member: &Member| HELD_PER_CONSUMER.max(2 * member.window().size());
+        let held_at_most = self.group.candidates().iter().map(per_consumer).sum();
         let room = self.messages.room(held_at_most);
         if room < READ_AT_LEAST { 0 } else { room }
     }

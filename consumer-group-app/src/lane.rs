@@ -24,7 +24,10 @@ use hyper::{
     header::{DATE, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
-use protocol::ConsumerId;
+use protocol::{
+    ConsumerId,
+    work_time::{SERVER_TIMING, work_in},
+};
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -57,6 +60,12 @@ impl Answer {
         let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
         let now = date.unwrap_or_else(SystemTime::now);
         retry_after::parse(text(RETRY_AFTER)?, now)
+    }
+
+    /// How long the consumer says it worked.
+    pub(crate) fn work(&self) -> Option<Duration> {
+        let mut values = self.headers.get_all(SERVER_TIMING).iter();
+        values.find_map(|value| work_in(value.to_str().ok()?))
     }
 }
 

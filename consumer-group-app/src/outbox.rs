@@ -131,13 +131,12 @@ impl Outbox {
             self.idle.pop(),
         );
         Some(async move {
-            let (outcomes, lane) = client.deliver(target, idle, parcel).await;
-            spans.end(&outcomes);
+            let answered = client.deliver(target, idle, parcel).await;
+            spans.end(&answered.outcomes);
             Attempt {
                 number,
                 deliveries,
-                outcomes,
-                lane,
+                answered,
                 begun,
                 ended: Instant::now(),
             }

@@ -8,9 +8,8 @@ use protocol::{Positions, http::MAX_BATCH_BODY_BYTES};
 use tokio::time::Instant;
 
 use crate::{
-    consumer_client::{Outcomes, Parcel},
+    consumer_client::{Answered, Outcomes, Parcel},
     delivery::{Delivery, Outcome},
-    lane::Lane,
     window::End,
 };
 
@@ -29,8 +28,7 @@ pub(super) struct Attempt {
     /// What the window knows it by.
     pub(super) number: u64,
     pub(super) deliveries: Vec<Delivery>,
-    pub(super) outcomes: Outcomes,
-    pub(super) lane: Option<Lane>,
+    pub(super) answered: Answered,
     pub(super) begun: Instant,
     pub(super) ended: Instant,
 }
@@ -44,12 +42,14 @@ impl Attempt {
     /// What it tells of how much the consumer takes.
     pub(super) fn end(&self) -> End {
         let is_busy = |outcome: &Outcome| matches!(outcome, Outcome::Busy(_));
-        match &self.outcomes {
+        match &self.answered.outcomes {
             Outcomes::All(Outcome::Busy(_)) => End::TooMuch,
             Outcomes::Each(outcomes) if outcomes.iter().any(is_busy) => End::TooMuch,
             Outcomes::All(Outcome::TimedOut) => End::Late,
             Outcomes::NoBatches(_) => End::Otherwise,
-            Outcomes::All(_) | Outcomes::Each(_) if self.went_well() => End::Well,
+            Outcomes::All(_) | Outcomes::Each(_) if self.went_well() => End::Well {
+                work: self.answered.work,
+            },
             Outcomes::All(_) | Outcomes::Each(_) => End::Otherwise,
         }
     }
@@ -57,19 +57,19 @@ impl Attempt {
     /// Whether the consumer was connected to.
     pub(super) fn reached_it(&self) -> bool {
         !matches!(
-            self.outcomes,
+            self.answered.outcomes,
             Outcomes::All(Outcome::Unreachable(_) | Outcome::OwnFault(_))
         )
     }
 
     /// Whether this side could not connect.
     pub(super) fn is_own_fault(&self) -> bool {
-        matches!(self.outcomes, Outcomes::All(Outcome::OwnFault(_)))
+        matches!(self.answered.outcomes, Outcomes::All(Outcome::OwnFault(_)))
     }
 
     /// Whether the consumer did its part: it took no message for too much, and not all of them failed.
     pub(super) fn went_well(&self) -> bool {
-        match &self.outcomes {
+        match &self.answered.outcomes {
             Outcomes::All(outcome) => is_well(outcome),
             Outcomes::Each(outcomes) => {
                 let is_busy = |outcome: &Outcome| matches!(outcome, Outcome::Busy(_));

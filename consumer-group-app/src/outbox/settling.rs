@@ -6,7 +6,7 @@ use tracing::{debug, info, warn};
 
 use super::{Attempt, Outbox, Returned};
 use crate::{
-    consumer_client::Outcomes,
+    consumer_client::{Answered, Outcomes},
     delivery::{Delivery, Ending, Outcome, Settled},
 };
 
@@ -20,8 +20,7 @@ impl Outbox {
         }
         let Attempt {
             deliveries,
-            outcomes,
-            lane,
+            answered: Answered { outcomes, lane, .. },
             begun,
             ..
         } = attempt;
@@ -79,7 +78,7 @@ impl Outbox {
         self.window
             .end(attempt.number, attempt.end(), attempt.ended);
         if !attempt.went_well() {
-            self.was_away |= attempt.lane.is_none() && !attempt.is_own_fault();
+            self.was_away |= attempt.answered.lane.is_none() && !attempt.is_own_fault();
         } else if std::mem::take(&mut self.was_away) {
             self.window.start_anew();
             // It may have come back as another program: it is asked what it takes.

@@ -45,8 +45,8 @@ pub(crate) struct Most {
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The consumer did its part.
-    Well,
+    /// The consumer did its part, and may say how long it worked.
+    Well { work: Option<Duration> },
     /// The consumer said that it was too much.
     TooMuch,
     /// It was not answered in time.
@@ -61,6 +61,8 @@ pub(crate) struct WindowControl {
     window: Arc<Window>,
     most: Most,
     rate: DeliveryRate,
+    /// How long a message takes, as the consumer says: the time of a request by the number of its messages.
+    work: Option<Duration>,
     climb: HillClimb,
     /// How long an answer usually takes.
     usual: Option<Duration>,
@@ -88,6 +90,7 @@ impl WindowControl {
             window,
             most,
             rate: DeliveryRate::default(),
+            work: None,
             climb: HillClimb::new(most.requests),
             usual: None,
             flights: BTreeMap::new(),
@@ -126,12 +129,22 @@ impl WindowControl {
         if !may_begin {
             return 0;
         }
-        let mut batch = self.rate.in_time(BATCH_WORK).max(1);
+        let mut batch = self.in_time(BATCH_WORK).max(1);
         if !declared {
             // It may take many at a time as well as one after the other; half, so that the next is on its way.
             batch = batch.max(concurrency.div_ceil(BATCHES_AT_ONCE));
         }
         batch.min(max_batch).min(size.saturating_sub(self.messages))
+    }
+
+    /// How many messages the consumer gets done in so much time. How many are answered in it would be too few where
+    /// little work comes a long way: requests would be small, and by that slow.
+    fn in_time(&self, time: Duration) -> usize {
+        let by_work = self
+            .work
+            .map_or(0, |work| time.as_nanos() / work.as_nanos().max(1));
+        let by_work = usize::try_from(by_work).unwrap_or(usize::MAX);
+        by_work.max(self.rate.in_time(time))
     }
 
     fn max_batch(&self) -> usize {
@@ -170,7 +183,7 @@ impl WindowControl {
         self.window.release(flight.messages);
         let begun = flight.departure.at();
         match end {
-            End::Well => self.learn(&flight, now),
+            End::Well { work } => self.learn(&flight, work, now),
             End::TooMuch => self.shrink(begun, now),
             // It may be this one message that hangs.
             End::Late if self.did_well < Some(begun) => self.shrink(begun, now),
@@ -187,18 +200,23 @@ impl WindowControl {
         }
     }
 
-    fn learn(&mut self, flight: &Flight, now: Instant) {
+    fn learn(&mut self, flight: &Flight, work: Option<Duration>, now: Instant) {
         self.did_well = Some(now);
         let took = now.duration_since(flight.departure.at());
         let usual = self.usual.unwrap_or(took);
         self.usual = Some((usual * (NEWER - 1) + took) / NEWER);
         self.rate.arrive(&flight.departure, flight.messages, now);
+        self.work = work.map(|work| {
+            let each = work / u32::try_from(flight.messages.max(1)).unwrap_or(u32::MAX);
+            self.work
+                .map_or(each, |before| (before * (NEWER - 1) + each) / NEWER)
+        });
         let per_request = match self.max_batch() {
             1 => self.most.requests,
             many => many.saturating_mul(BATCHES_AT_ONCE),
         };
         self.climb.set_most(per_request);
-        let ahead = self.rate.in_time(AHEAD_WORK);
+        let ahead = self.in_time(AHEAD_WORK);
         let most_ahead = per_request.saturating_mul(2);
         self.window.set_ahead(ahead.min(most_ahead));
         if ahead > self.climb.size() || self.window.declared().is_some() {
@@ -239,6 +257,7 @@ impl WindowControl {
     pub(crate) fn start_anew(&mut self) {
         self.climb = HillClimb::new(self.most.requests);
         self.rate.forget();
+        self.work = None;
         self.usual = None;
         self.window.set_ahead(0);
         self.tell();

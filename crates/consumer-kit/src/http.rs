@@ -6,6 +6,7 @@ mod positions;
 mod process_message;
 mod process_messages;
 mod ready;
+mod worked;
 
 use std::{num::NonZeroU32, sync::Arc};
 

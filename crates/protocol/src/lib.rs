@@ -30,6 +30,7 @@ pub mod processed;
 pub mod schemas;
 pub mod stream_id;
 pub mod trace;
+pub mod work_time;
 
 pub use consumer_id::{ConsumerId, InvalidConsumerId};
 pub use dead_letter::{DeadLetter, DeadLetterReason};

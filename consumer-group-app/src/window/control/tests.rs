@@ -11,10 +11,14 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A consumer that works on messages one after the other, at the end of a way of half a millisecond each direction.
+/// A consumer that works on messages one after the other.
 struct Consumer {
     control: WindowControl,
     work: Duration,
+    /// How long the way to it takes, in each direction.
+    way: Duration,
+    /// Whether it says how long it worked.
+    tells: bool,
     now: Instant,
     /// When it has done what it was given.
     busy_until: Instant,
@@ -33,6 +37,8 @@ impl Consumer {
         Self {
             control: WindowControl::new(Arc::new(window), MOST),
             work,
+            way: millis(1) / 2,
+            tells: false,
             now,
             busy_until: now,
             answers: Vec::new(),
@@ -57,10 +63,10 @@ impl Consumer {
             }
             self.requests.push(messages);
             let number = self.control.begin(messages, self.now);
-            let arrives = self.now + millis(1) / 2;
+            let arrives = self.now + self.way;
             let work = self.work * u32::try_from(messages).unwrap();
             self.busy_until = self.busy_until.max(arrives) + work;
-            self.answers.push((self.busy_until + millis(1) / 2, number));
+            self.answers.push((self.busy_until + self.way, number));
         }
     }
 
@@ -68,7 +74,10 @@ impl Consumer {
     fn answer(&mut self) {
         let (at, number) = self.answers.remove(0);
         self.now = at;
-        self.control.end(number, End::Well, at);
+        let messages = self.requests[usize::try_from(number).unwrap() - 1];
+        let work = self.work * u32::try_from(messages).unwrap();
+        let work = self.tells.then_some(work);
+        self.control.end(number, End::Well { work }, at);
     }
 
     fn work(&mut self, answers: usize) {
@@ -108,10 +117,21 @@ fn one_with_short_work_holds_several_hundred_in_large_batches() {
 }
 
 #[test]
+fn a_long_way_makes_no_small_batches_of_short_work_if_the_consumer_tells_of_it() {
+    for (tells, expected) in [(false, 1), (true, 500)] {
+        let mut consumer = Consumer::new(1, 512, Duration::from_micros(10));
+        (consumer.way, consumer.tells) = (millis(20), tells);
+        consumer.work(50);
+        assert_eq!(consumer.requests.last(), Some(&expected), "{tells}");
+    }
+}
+
+#[test]
 fn a_batch_and_what_is_held_are_a_few_milliseconds_of_work() {
     for micros in [100, 500, 1000, 2000, 5000] {
         let work = Duration::from_micros(micros);
         let mut consumer = Consumer::new(1, 512, work);
+        consumer.tells = true;
         consumer.work(100);
         let held = u32::try_from(consumer.window().size()).unwrap();
         assert!(held == 1 || work * held <= AHEAD_WORK, "{micros}: {held}");

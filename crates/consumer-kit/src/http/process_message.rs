@@ -1,9 +1,8 @@
 //! `POST /processMessage`: read a message, process it, commit it, say so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{Request, StatusCode},
@@ -22,7 +21,11 @@ use service_kit::{
 };
 use tracing::debug;
 
-use super::{AppState, positions::stands};
+use super::{
+    AppState,
+    positions::stands,
+    worked::{Worked, worked},
+};
 use crate::{
     ProcessError, Processor,
     sink::{CommitError, Stands},
@@ -45,6 +48,7 @@ const STORE_AGAIN_SECONDS: u64 = 1;
     responses(
         (
             status = 200, description = "It is processed and recorded.", body = MessageBody,
+            headers(("Server-Timing" = String, description = "How long the work took: `work;dur=0.42`, in ms.")),
             example = json!({ "message": "Message with id order-7 was processed successfully." }),
         ),
         BadBody,
@@ -73,7 +77,7 @@ const STORE_AGAIN_SECONDS: u64 = 1;
 pub(super) async fn process_message<P: Processor>(
     State(state): State<Arc<AppState<P>>>,
     request: Request<Body>,
-) -> Result<Json<MessageBody>, ApiError> {
+) -> Result<Worked<MessageBody>, ApiError> {
     let _under_way = state.admission.admit()?;
     let _timed = state.processing.meters().work_seconds.start_timer();
     let sender = spans::sender(request.headers());
@@ -93,9 +97,11 @@ async fn process<P: Processor>(
     state: &AppState<P>,
     message: Message,
     stands: Option<Stands>,
-) -> Result<Json<MessageBody>, ApiError> {
+) -> Result<Worked<MessageBody>, ApiError> {
     let id = message.id().clone();
+    let begun = Instant::now();
     let processed = state.processing.run(message).await;
+    let work = begun.elapsed();
     let processed = processed.map_err(|error| not_processed(&error))?;
     let committed = state.sink.commit(&processed, stands).await;
     let committed = committed.map_err(|error| not_committed(&error))?;
@@ -104,7 +110,7 @@ async fn process<P: Processor>(
         Added::Created => MessageBody::processed(&id),
         Added::Duplicate => MessageBody::duplicate(&id),
     };
-    Ok(Json(body.settled(committed.is_settled)))
+    Ok(worked(work, body.settled(committed.is_settled)))
 }
 
 /// The message in a body, or in a line of one.

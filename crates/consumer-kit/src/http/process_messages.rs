@@ -1,9 +1,8 @@
 //! `POST /processMessages`: as `/processMessage`, many at a time, one a line.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json,
     body::Body,
     extract::State,
     http::{Request, StatusCode},
@@ -26,6 +25,7 @@ use super::{
     AppState,
     positions::stands,
     process_message::{not_committed, not_processed, parse},
+    worked::{Worked, worked},
 };
 use crate::{
     Processor,
@@ -58,6 +58,7 @@ use crate::{
             description = "How many, when all were processed and none of them before; else what became \
                 of each, in order.",
             body = BatchAnswer,
+            headers(("Server-Timing" = String, description = "How long the work took: `work;dur=0.42`, in ms.")),
             examples(
                 ("all" = (value = json!({ "processed": 2 }))),
                 ("each" = (value = json!({
@@ -83,7 +84,7 @@ use crate::{
 pub(super) async fn process_messages<P: Processor>(
     State(state): State<Arc<AppState<P>>>,
     request: Request<Body>,
-) -> Result<Json<BatchAnswer>, ApiError> {
+) -> Result<Worked<BatchAnswer>, ApiError> {
     let _under_way = state.admission.admit()?;
     let _timed = state.processing.meters().work_seconds.start_timer();
     let headers = request.headers().clone();
@@ -100,7 +101,9 @@ pub(super) async fn process_messages<P: Processor>(
         }
     });
     let (messages, places) = take_well(parsed);
+    let begun = Instant::now();
     let processed = state.processing.run_batch(messages).await.into_iter();
+    let work = begun.elapsed();
     let processed = processed.map(|result| result.map_err(|error| not_processed(&error)));
     let processed = put_back(places, processed).into_iter().zip(stands);
     let processed = processed.map(|(processed, stands)| Ok((processed?, stands)));
@@ -120,7 +123,7 @@ pub(super) async fn process_messages<P: Processor>(
             spans::fail(span, error.text());
         }
     }
-    Ok(Json(answer(results)))
+    Ok(worked(work, answer(results)))
 }
 
 /// The lines of a body that are not empty.

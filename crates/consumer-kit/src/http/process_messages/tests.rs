@@ -1,4 +1,4 @@
-use axum::http::header::CONTENT_TYPE;
+use axum::{Json, http::header::CONTENT_TYPE};
 use protocol::Message;
 use service_kit::supervisor::Supervisor;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,7 @@ no message
         .body(Body::from(body))
         .unwrap();
     let state = without_redis(&supervisor);
-    let Json(answer) = process_messages(State(state), request).await.unwrap();
+    let (_, Json(answer)) = process_messages(State(state), request).await.unwrap();
     let BatchAnswer::Each { results } = answer else {
         panic!("{answer:?}");
     };
