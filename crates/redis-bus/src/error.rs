@@ -41,6 +41,11 @@ impl BusError {
         }
     }
 
+    /// Whether there was no answer in time.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.is_timeout())
+    }
+
     pub(crate) fn new(at: &str, source: RedisError) -> Self {
         let at = at.to_owned();
         if source.is_io_error() || source.is_connection_dropped() {

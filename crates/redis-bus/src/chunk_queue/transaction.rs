@@ -45,8 +45,8 @@ impl Transactions {
 }
 
 impl ChunkQueue {
-    /// Commits entries whose positions are all new, if they are many. `None` when nothing was done, or it is not
-    /// known whether anything was.
+    /// Commits entries whose positions are all new, if they are many. `None` when nothing was done, or the
+    /// connection ended and it is not known.
     pub(super) async fn commit_in_transaction(
         &self,
         identity: &QueueIdentity,
@@ -66,9 +66,15 @@ impl ChunkQueue {
         for open_gate in [Script::by_hash, Script::by_source] {
             let open_gate = self.open_gate(open_gate(script), identity, parts);
             let commands = self.transaction(open_gate, max_len, entries, parts);
-            let answers: Result<Vec<Result<Value, BusError>>, _> =
-                connection.pipeline(&commands).await;
-            let mut answers = answers.ok()?.into_iter();
+            let answers = match connection.pipeline(&commands).await {
+                Ok(answers) => answers,
+                // It may yet be carried out. Whatever came behind it would find the positions settled.
+                Err(cause) if cause.is_timeout() => {
+                    return Some(vec![Err(cause.into()); parts.messages()]);
+                }
+                Err(_) => return None,
+            };
+            let mut answers = answers.into_iter();
             match answers.next()? {
                 Ok(Value::Int(1)) => return Some(self.added(answers, parts)),
                 Err(cause) if cause.code() == Some("NOSCRIPT") => {}
