@@ -106,9 +106,13 @@ async fn what_a_stranger_put_into_the_queue_is_a_dead_letter_or_a_message() -> R
 /// What a message may be handed out, for these tests.
 const TWO_DELIVERIES: [&str; 4] = ["--maxDeliveries", "2", "--attemptTimeoutMs", "60000"];
 
-/// A group that is given these messages, and is killed while its only consumer has one in hand. What it held can be
-/// taken over at once.
-async fn kill_with_a_message_in_hand(redis: &PrivateRedis, ids: &[&str]) -> Result<()> {
+/// A group that is given these messages, and is killed while its only consumer has one in hand and so many are given
+/// up. What it held can be taken over at once.
+async fn kill_with_a_message_in_hand(
+    redis: &PrivateRedis,
+    ids: &[&str],
+    given_up: usize,
+) -> Result<()> {
     let bus = Bus::of(redis);
     let mut group = group(redis, &TWO_DELIVERIES).await?;
     let stuck = FakeConsumer::start(Reply::Silence).await?;
@@ -119,7 +123,7 @@ async fn kill_with_a_message_in_hand(redis: &PrivateRedis, ids: &[&str]) -> Resu
         assert_eq!(answer.status, 202, "{answer:?}");
     }
     wait_until("a message to be under way", PATIENCE, async || {
-        Ok(stuck.received()?.len() == 1)
+        Ok(stuck.received()?.len() == 1 && bus.failed().await?.len() == given_up)
     })
     .await?;
     group.kill().await?;
@@ -132,8 +136,8 @@ async fn kill_with_a_message_in_hand(redis: &PrivateRedis, ids: &[&str]) -> Resu
 async fn what_two_groups_died_with_is_a_dead_letter_after_the_deliveries_allowed() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    kill_with_a_message_in_hand(&redis, &["m"]).await?;
-    kill_with_a_message_in_hand(&redis, &[]).await?;
+    kill_with_a_message_in_hand(&redis, &["m"], 0).await?;
+    kill_with_a_message_in_hand(&redis, &[], 0).await?;
     let group = group(&redis, &TWO_DELIVERIES).await?;
     let well = FakeConsumer::join(&group, Reply::status(200)).await?;
     let failed = bus.wait_for_failed(1).await?;
@@ -148,10 +152,10 @@ async fn what_two_groups_died_with_is_a_dead_letter_after_the_deliveries_allowed
 async fn what_was_beside_a_message_that_was_given_up_has_all_its_deliveries_again() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    kill_with_a_message_in_hand(&redis, &["a", "b", "c"]).await?;
-    kill_with_a_message_in_hand(&redis, &[]).await?;
+    kill_with_a_message_in_hand(&redis, &["a", "b", "c"], 0).await?;
+    kill_with_a_message_in_hand(&redis, &[], 0).await?;
     // This one gives up the first message, and is killed with the second in hand.
-    kill_with_a_message_in_hand(&redis, &[]).await?;
+    kill_with_a_message_in_hand(&redis, &[], 1).await?;
     let group = group(&redis, &TWO_DELIVERIES).await?;
     let _well = FakeConsumer::join(&group, Reply::status(200)).await?;
     let expected = json!({ "processed": 2, "dead_lettered": 1, "in_flight": 0 });
