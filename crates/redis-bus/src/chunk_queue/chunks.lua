@@ -33,16 +33,22 @@ local function size_of(chunk)
     return math.fmod(number, 512) + 1
 end
 
+-- The value behind a name, in a list where they take turns; nil when the name is not there.
+local function value_of(list, name)
+    for i = 1, #list, 2 do
+        if list[i] == name then
+            return list[i + 1]
+        end
+    end
+    return nil
+end
+
 -- The last chunk that was handed out; nil when there is no StreamGroup.
 local function last_delivered()
     local groups = pcall('XINFO', 'GROUPS', queue)
     for _, known in ipairs(groups) do
         if known[2] == group then
-            for i = 1, #known, 2 do
-                if known[i] == 'last-delivered-id' then
-                    return known[i + 1]
-                end
-            end
+            return value_of(known, 'last-delivered-id')
         end
     end
     return nil

@@ -11,15 +11,14 @@ local identity, last = known[1], known[2]
 
 -- The later of an id and the last one that a stream has given.
 local function later(id, stream)
-    local info = pcall('XINFO', 'STREAM', stream)
-    for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then
-            local time, number = time_and_number(info[i + 1])
-            local other_time, other_number = time_and_number(id)
-            if time > other_time or time == other_time and number > other_number then
-                return info[i + 1]
-            end
-        end
+    local last = value_of(pcall('XINFO', 'STREAM', stream), 'last-generated-id')
+    if not last then
+        return id
+    end
+    local time, number = time_and_number(last)
+    local other_time, other_number = time_and_number(id)
+    if time > other_time or time == other_time and number > other_number then
+        return last
     end
     return id
 end

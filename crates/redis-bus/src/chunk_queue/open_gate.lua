@@ -9,21 +9,16 @@ if not is_this_queue() then
     return 0
 end
 local stream, gate = KEYS[5], KEYS[6]
-local function last_id(of)
-    local info = call('XINFO', 'STREAM', of)
-    for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then
-            return info[i + 1]
-        end
-    end
-end
 local kind = call('TYPE', stream).ok
 if kind ~= 'none' and kind ~= 'stream' or call('EXISTS', gate) == 1 then
     return 0
 end
 -- A stream whose ids are at their end may take no more entries. What can fail must not come after the mark.
-if kind == 'stream' and string.find(last_id(stream), '^18446744073709551615%-') then
-    return 0
+if kind == 'stream' then
+    local last = value_of(call('XINFO', 'STREAM', stream), 'last-generated-id')
+    if string.find(last, '^18446744073709551615%-') then
+        return 0
+    end
 end
 local progress_of = {}
 for at = 2, #args, 3 do

@@ -25,18 +25,10 @@ for _, entry in ipairs(missed) do
     end
 end
 
-local function payload_of(fields)
-    for i = 1, #fields, 2 do
-        if fields[i] == 'payload' then
-            return fields[i + 1]
-        end
-    end
-end
-
 local answers, moved, messages, fingerprints = {}, {}, {}, {}
 for i = 5, #args, 2 do
     local letter, fingerprint = call('XRANGE', KEYS[5], args[i], args[i])[1], args[i + 1]
-    local payload = letter and payload_of(letter[2])
+    local payload = letter and value_of(letter[2], 'payload')
     local answer
     if not payload then
         answer = 'gone'
