@@ -44,8 +44,8 @@ impl Reader {
             return Ok(());
         }
         let chunks = self.reader.next(room).await?;
-        if let Some(queue) = self.reader.found() {
-            self.handed.messages.found(queue);
+        if let Some(queue) = self.reader.take_found() {
+            self.handed.messages.found(&queue);
         }
         let again = chunks.iter().filter(|chunk| chunk.deliveries > 1);
         let left = again.map(|chunk| chunk.messages.len() - chunk.settled.len());

@@ -11,7 +11,7 @@ use protocol::QueueIdentity;
 const REMEMBERED: usize = 16;
 
 /// The queue that was found in Redis last, and those it came in the place of: after FLUSHALL, or a restart without
-/// data.
+/// data. One may come back, with a replica that still had it.
 #[derive(Debug, Default)]
 pub(super) struct ReplacedQueues(Mutex<Known>);
 
@@ -22,12 +22,13 @@ struct Known {
 }
 
 impl ReplacedQueues {
-    /// A queue was found. One that was replaced does not come again: who says so has looked earlier.
+    /// A queue was found in Redis just now.
     pub(super) fn found(&self, queue: &QueueIdentity) {
         let mut known = self.known();
-        if known.current.as_ref() == Some(queue) || known.replaced.contains(queue) {
+        if known.current.as_ref() == Some(queue) {
             return;
         }
+        known.replaced.retain(|replaced| replaced != queue);
         let before = known.current.replace(queue.clone());
         known.replaced.extend(before);
         if known.replaced.len() > REMEMBERED {
@@ -50,16 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_replaced_by_the_next_and_does_not_come_again() {
+    fn a_queue_is_replaced_by_the_next_and_may_come_back() {
         let queues = ReplacedQueues::default();
         let [first, second] = [1, 2].map(QueueIdentity::from);
         queues.found(&first);
         queues.found(&first);
         assert_eq!(queues.replaced(), []);
         queues.found(&second);
-        // By whoever looked before that.
+        assert_eq!(queues.replaced(), std::slice::from_ref(&first));
         queues.found(&first);
-        assert_eq!(queues.replaced(), [first]);
+        assert_eq!(queues.replaced(), [second]);
     }
 
     #[test]

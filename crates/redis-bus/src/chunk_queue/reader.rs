@@ -85,10 +85,9 @@ impl ChunkReader {
         &self.name
     }
 
-    /// The queue that was found when something was read last, or made because there was none.
-    #[must_use]
-    pub fn found(&self) -> Option<&QueueIdentity> {
-        self.found.as_ref()
+    /// The queue that the last call of [`Self::next`] has found, or made because there was none; told once.
+    pub fn take_found(&mut self) -> Option<QueueIdentity> {
+        self.found.take()
     }
 
     /// The chunks this reader was handed.
