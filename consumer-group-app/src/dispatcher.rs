@@ -9,7 +9,7 @@ mod round;
 use std::{sync::Arc, time::Duration};
 
 use protocol::DeadLetterReason;
-use service_kit::{occasionally::Occasionally, supervisor::Role};
+use service_kit::supervisor::Role;
 use tokio::{
     sync::{
         Notify,
@@ -19,7 +19,6 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 pub(crate) use self::pending::Pending;
 use self::round::{Placement, Round};
@@ -36,9 +35,6 @@ use crate::{
 
 /// How many messages are taken from the queue, or from the returns, at once.
 const BATCH: usize = 1024;
-
-/// How often it is logged that the queue was replaced.
-pub(crate) const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// How long to wait before looking again, behind every wake-up, while something waits.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -58,8 +54,6 @@ pub(crate) struct Dispatcher {
     /// Notified when an outbox has room again or the members change.
     pub(crate) changed: Arc<Notify>,
     pub(crate) pending: Pending,
-    /// Limits how often it is logged that the queue was replaced.
-    pub(crate) replacements: Occasionally,
 }
 
 /// What a pass of [`Dispatcher::dispatch`] ended with.
@@ -127,23 +121,9 @@ impl Dispatcher {
                 self.pending.make_ready(*delivery);
             }
         }
-        self.offer_again(lost);
-    }
-
-    fn offer_again(&self, lost: Vec<Delivery>) {
-        if lost.is_empty() {
-            return;
+        if !lost.is_empty() {
+            Delivery::offer_again(lost, &self.buffer);
         }
-        if let Some(suppressed) = self.replacements.due() {
-            let messages = lost.len();
-            warn!(
-                messages,
-                suppressed,
-                "the queue in Redis was emptied, or Redis came back without it: the messages held here are offered \
-                 to the new queue; those that only the old one had are lost"
-            );
-        }
-        Delivery::offer_again(lost, &self.buffer);
     }
 
     /// Decides what becomes of a delivery that failed.

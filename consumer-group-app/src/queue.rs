@@ -14,6 +14,7 @@ use std::{
 use protocol::QueueIdentity;
 use service_kit::metrics::Histogram;
 use tokio::{sync::Notify, time::Instant};
+use tracing::warn;
 
 pub(crate) use self::account::Account;
 use self::replaced::ReplacedQueues;
@@ -85,7 +86,13 @@ impl MemoryQueue {
 
     /// Takes note of which queue was found in Redis.
     pub(crate) fn found(&self, queue: &QueueIdentity) {
-        self.0.queues.found(queue);
+        if self.0.queues.found(queue) {
+            warn!(
+                "the queue in Redis is another than before: it was emptied, or Redis came back without it, or with \
+                 an older one. What is held here of the queue before is offered to it; publish again what only that \
+                 queue had"
+            );
+        }
     }
 
     /// The queues that were in Redis before: what stands in them is lost there.

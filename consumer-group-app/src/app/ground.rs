@@ -11,7 +11,7 @@ use redis_bus::{
     consumer_list::ConsumerList,
     probe::{Need, Probe},
 };
-use service_kit::{occasionally::Occasionally, supervisor::Supervisor};
+use service_kit::supervisor::Supervisor;
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -22,7 +22,7 @@ use crate::{
     consumer_client::ConsumerClient,
     consumer_group::ConsumerGroup,
     dead_letter_writer::{DeadLetterWriter, Letter},
-    dispatcher::{self, Dispatcher, Pending},
+    dispatcher::{Dispatcher, Pending},
     gaps::Gaps,
     health_checker::{HealthChecker, Rules},
     intake::Buffer,
@@ -164,7 +164,6 @@ impl Ground {
             selection: consumers.selection,
             changed,
             pending: Pending::default(),
-            replacements: Occasionally::every(dispatcher::LOG_EVERY),
         };
         let stage = self.stages.delivering.clone();
         let dispatcher = self.supervisor.spawn("dispatcher", stage, dispatcher);

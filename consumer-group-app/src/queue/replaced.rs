@@ -22,18 +22,20 @@ struct Known {
 }
 
 impl ReplacedQueues {
-    /// A queue was found in Redis just now.
-    pub(super) fn found(&self, queue: &QueueIdentity) {
+    /// A queue was found in Redis just now; answers whether it has come in the place of another.
+    pub(super) fn found(&self, queue: &QueueIdentity) -> bool {
         let mut known = self.known();
         if known.current.as_ref() == Some(queue) {
-            return;
+            return false;
         }
         known.replaced.retain(|replaced| replaced != queue);
         let before = known.current.replace(queue.clone());
+        let has_replaced = before.is_some();
         known.replaced.extend(before);
         if known.replaced.len() > REMEMBERED {
             known.replaced.pop_front();
         }
+        has_replaced
     }
 
     /// Those that were replaced.
@@ -54,19 +56,21 @@ mod tests {
     fn a_queue_is_replaced_by_the_next_and_may_come_back() {
         let queues = ReplacedQueues::default();
         let [first, second] = [1, 2].map(QueueIdentity::from);
-        queues.found(&first);
-        queues.found(&first);
+        assert!(!queues.found(&first));
+        assert!(!queues.found(&first));
         assert_eq!(queues.replaced(), []);
-        queues.found(&second);
+        assert!(queues.found(&second));
         assert_eq!(queues.replaced(), std::slice::from_ref(&first));
-        queues.found(&first);
+        assert!(queues.found(&first));
         assert_eq!(queues.replaced(), [second]);
     }
 
     #[test]
     fn the_latest_are_remembered() {
         let queues = ReplacedQueues::default();
-        (0..100).for_each(|number| queues.found(&QueueIdentity::from(number)));
+        for number in 0..100 {
+            queues.found(&QueueIdentity::from(number));
+        }
         let replaced = queues.replaced();
         assert_eq!(replaced.len(), REMEMBERED);
         assert_eq!(replaced.last(), Some(&QueueIdentity::from(98)));
