@@ -1,6 +1,6 @@
 //! What it costs to pick a consumer for a message.
 
-#[path = "../src/selection.rs"]
+#[path = "../src/dispatch/selection.rs"]
 mod selection;
 
 use divan::{Bencher, black_box};

@@ -6,9 +6,8 @@ use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message};
 use tokio::time::Instant;
 
 use crate::{
-    handed::Leased,
     intake::{Buffer, Received},
-    queue::MemoryQueue,
+    queue::{MemoryQueue, receiver::Leased},
 };
 
 /// Whether a message that a consumer processed is settled in the queue.

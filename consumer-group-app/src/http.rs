@@ -31,7 +31,10 @@ pub(crate) use messages::Publishing;
 pub(crate) use metrics::Told;
 pub(crate) use own_address::OwnAddress;
 
-use crate::{consumer_group::ConsumerGroup, status::Status, sweeps::Sweeps};
+use crate::{
+    consumer::{registry::ConsumerGroup, sweeps::Sweeps},
+    observe::status::Status,
+};
 
 /// What the routes share.
 #[derive(Debug, Clone)]

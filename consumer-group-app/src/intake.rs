@@ -3,6 +3,8 @@
 mod admission;
 mod buffer;
 mod id_log;
+pub(crate) mod listener;
+pub(crate) mod subscription_health;
 
 use bytes::Bytes;
 use protocol::{Message, dead_letter::Excerpt};

@@ -1,43 +1,20 @@
 //! consumer-group-app: turns a Redis Pub/Sub channel into a consumer group over HTTP.
 //!
-//! Follow a message: [`listener`] hears it, [`intake`] admits it to the queue in Redis, [`handed`] or the
-//! [`reader`] brings it from there to [`queue`], [`dispatcher`] picks a consumer, [`outbox`] hands it to
-//! [`consumer_client`], and what comes of it ends in [`delivery`]: settled by the consumer, or by way of
-//! the [`settler`]; or, given up, by way of the [`dead_letter_writer`]. [`app`] puts the roles together.
+//! Follow a message: [`intake`] hears it and admits it to the queue in Redis; [`queue`] holds what this replica
+//! was handed from there; [`dispatch`] picks a consumer for it; [`consumer`] knows the consumers and sends it to that
+//! one. What comes of it ends in [`delivery`]: settled by the consumer, or by [`queue`]; or given up, by way of
+//! [`dead_letters`]. [`observe`] watches, [`http`] answers, [`app`] puts the roles together.
 
 mod app;
-mod consumer_client;
-mod consumer_group;
-mod dead_letter_writer;
+mod consumer;
+mod dead_letters;
 mod delivery;
-mod dispatcher;
-mod gaps;
-mod handed;
-mod health_checker;
-mod history;
+mod dispatch;
 mod http;
 mod intake;
-mod lane;
-mod listener;
-mod meters;
-mod mirror;
-mod outbox;
-mod own_fault;
+mod observe;
 mod queue;
-mod reader;
-mod record;
-mod retry;
-mod retry_after;
-mod sampler;
-mod selection;
-mod server_checker;
 mod settings;
-mod settler;
-mod standing;
-mod status;
-mod sweeps;
-mod throughput;
-mod window;
 
 use std::process::ExitCode;
 

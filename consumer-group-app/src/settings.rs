@@ -18,7 +18,10 @@ use service_kit::{
 
 pub(crate) use list::PROGRAM;
 
-use crate::{intake::Bounds, retry::RetryPolicy, selection::Selection};
+use crate::{
+    dispatch::{retry::RetryPolicy, selection::Selection},
+    intake::Bounds,
+};
 
 /// The settings of the group, by section.
 #[derive(Debug, Deserialize)]

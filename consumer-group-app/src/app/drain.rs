@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use super::start::Running;
 use crate::{
-    consumer_group::ConsumerGroup,
+    consumer::registry::ConsumerGroup,
     queue::{Account, MemoryQueue},
 };
 

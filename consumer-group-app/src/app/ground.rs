@@ -19,25 +19,24 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    consumer_client::ConsumerClient,
-    consumer_group::ConsumerGroup,
-    dead_letter_writer::{DeadLetterWriter, Letter},
-    dispatcher::{Dispatcher, Pending},
-    gaps::Gaps,
-    health_checker::{HealthChecker, Rules},
-    intake::Buffer,
-    listener::Listener,
-    meters::GroupMeters,
-    mirror::Mirror,
-    outbox::Outboxes,
-    queue::MemoryQueue,
-    retry::RetryBudget,
-    server_checker::ServerChecker,
+    consumer::{
+        client::ConsumerClient,
+        health_checker::{HealthChecker, Rules},
+        membership::Mirror,
+        registry::ConsumerGroup,
+        sender::Outboxes,
+        sweeps::Sweeps,
+        window::Most,
+    },
+    dead_letters::writer::{DeadLetterWriter, Letter},
+    dispatch::{
+        dispatcher::{Dispatcher, Pending},
+        retry::RetryBudget,
+    },
+    intake::{Buffer, listener::Listener, subscription_health::Gaps},
+    observe::{metrics::GroupMeters, server_checker::ServerChecker, throughput::Throughput},
+    queue::{MemoryQueue, settler::Settling},
     settings::{Consumers, DeliverySettings, Names},
-    settler::Settling,
-    sweeps::Sweeps,
-    throughput::Throughput,
-    window::Most,
 };
 
 /// How many failed deliveries may wait for the dispatcher.

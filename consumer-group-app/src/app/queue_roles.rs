@@ -11,12 +11,14 @@ use tracing::{info, warn};
 
 use super::ground::Ground;
 use crate::{
-    consumer_group::ConsumerGroup,
+    consumer::registry::ConsumerGroup,
     delivery::{Delivery, Ending, Held},
-    handed::Handed,
     intake::{Admission, Publish},
-    reader::{LeaseKeeper, Reader},
-    settler::{Settler, Settling},
+    queue::{
+        reader::{LeaseKeeper, Reader},
+        receiver::Handed,
+        settler::{Settler, Settling},
+    },
 };
 
 /// The roles at work for the queue.

@@ -10,15 +10,11 @@ use tracing::info;
 
 use super::ground::Ground;
 use crate::{
-    consumer_group::ConsumerGroup,
-    gaps::Gaps,
-    history::Feed,
+    consumer::{registry::ConsumerGroup, sweeps::Sweeps},
     http::{self, AppState, Dashboard, OwnAddress, Publishing, Told},
-    intake::Publish,
-    sampler::Sampler,
+    intake::{Publish, subscription_health::Gaps},
+    observe::{history::Feed, sampler::Sampler, status::Status},
     settings::{DashboardSettings, Names},
-    status::Status,
-    sweeps::Sweeps,
 };
 
 /// What the REST API tells of and acts on.

@@ -10,8 +10,11 @@ use super::{
     serve::Served,
 };
 use crate::{
-    consumer_group::ConsumerGroup, dead_letter_writer, gaps::Gaps, intake::Buffer,
-    queue::MemoryQueue, settings::Settings, settler,
+    consumer::registry::ConsumerGroup,
+    dead_letters::writer,
+    intake::{Buffer, subscription_health::Gaps},
+    queue::{MemoryQueue, settler},
+    settings::Settings,
 };
 
 /// How many requests that publish may wait for admission.
@@ -49,7 +52,7 @@ impl Running {
             dashboard,
             ..
         } = settings;
-        let (letters, to_write) = mpsc::channel(dead_letter_writer::WAITING);
+        let (letters, to_write) = mpsc::channel(writer::WAITING);
         let retention = Retention {
             dedup_window: retention.dedup_window(),
             max_len: 0,

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::events::Seats;
-use crate::history::Feed;
+use crate::observe::history::Feed;
 
 /// Nothing but what this group serves, and nobody else's frame around it.
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \

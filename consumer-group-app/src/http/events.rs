@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use super::AppState;
-use crate::{
+use crate::observe::{
     history::{POINTS, Point},
     sampler::event,
 };

@@ -11,9 +11,11 @@ use tokio::time::timeout;
 
 use super::AppState;
 use crate::{
-    meters::GroupMeters,
-    retry::RetryBudget,
-    status::{ConsumerState, ConsumerStatus, StatusBody},
+    dispatch::retry::RetryBudget,
+    observe::{
+        metrics::GroupMeters,
+        status::{ConsumerState, ConsumerStatus, StatusBody},
+    },
 };
 
 /// How long Redis may take to tell the account: Prometheus waits no longer than it was told to.

@@ -5,7 +5,7 @@ use protocol::http::STATUS;
 use service_kit::{api_docs::responses::Failure, api_error::ApiError};
 
 use super::AppState;
-use crate::status::StatusBody;
+use crate::observe::status::StatusBody;
 
 /// The account of all messages, and the consumers.
 #[utoipa::path(

@@ -22,7 +22,7 @@ use tracing::warn;
 use self::offer::Offered;
 pub(crate) use self::publish::Publish;
 use super::{Buffer, Received, id_log::IdLog};
-use crate::handed::Handed;
+use crate::queue::receiver::Handed;
 
 /// How long a count of duplicates may wait for the next offer, which takes it along.
 const COUNT_WITHIN: Duration = Duration::from_millis(50);

@@ -1,0 +1,136 @@
+//! What a consumer's answer says of the messages it was given.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde_json::value::RawValue;
+
+use super::response_body::{Said, SaidOfOne};
+use crate::{
+    consumer::{
+        connection::{Answer, Lost},
+        retry_after,
+    },
+    delivery::{Outcome, Settled},
+};
+
+/// How much of an error answer goes into `last_error`, in bytes.
+const SHOWN_ANSWER_BYTES: usize = 200;
+
+/// How long a busy consumer is left alone when it does not say.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcomes {
+    /// The same for every message it carried.
+    All(Outcome),
+    /// One for each message, in order.
+    Each(Vec<Outcome>),
+    /// The consumer would not look at a batch; it may take the messages one by one.
+    NoBatches(StatusCode),
+}
+
+/// What the answer to one message says. Its status decides; only a success must be whole, because a server
+/// may send its head before the work is done.
+pub(super) fn of_message(answer: &Answer) -> Outcome {
+    if answer.status.is_success() {
+        match &answer.lost {
+            Some(Lost::Broken(error)) => {
+                return Outcome::Failed(format!("the consumer's answer broke off: {error}"));
+            }
+            Some(Lost::Late) => return Outcome::TimedOut,
+            Some(Lost::Head | Lost::Excess) | None => {}
+        }
+    }
+    let done = || {
+        let said = Said::read(&answer.body);
+        (said.is_duplicate, said.settled())
+    };
+    let said = || shown(&answer.body);
+    outcome(answer.status, answer.retry_after(), done, said)
+}
+
+/// What the answer to `count` messages says. A status of the whole that would be a message's fault says
+/// nothing of any single one, and neither does one without a readable head.
+pub(super) fn of_batch(answer: &Answer, count: usize) -> Outcomes {
+    if answer.status.is_success() {
+        return match answer.lost {
+            Some(Lost::Head) => Outcomes::NoBatches(answer.status),
+            Some(Lost::Excess | Lost::Broken(_) | Lost::Late) | None => of_each(answer, count),
+        };
+    }
+    match answer.status.as_u16() {
+        400 | 404 | 405 | 413 | 415 | 422 | 501 => Outcomes::NoBatches(answer.status),
+        _ => Outcomes::All(of_message(answer)),
+    }
+}
+
+/// What a success says of each message. What is known of some counts, however the answer ends.
+fn of_each(answer: &Answer, count: usize) -> Outcomes {
+    let said = Said::read(&answer.body);
+    if said.processed == Some(count) {
+        return Outcomes::All(Outcome::Delivered(said.settled()));
+    }
+    let unknown = || match answer.lost {
+        Some(Lost::Late) => Outcome::TimedOut,
+        Some(Lost::Head | Lost::Excess | Lost::Broken(_)) | None => Outcome::Failed(format!(
+            "the consumer did not say what became of each of {count} messages: {}",
+            shown(&answer.body)
+        )),
+    };
+    let known = said.results.len();
+    // With a wrong number of them none can be told whose it is.
+    if known == 0 || known > count || (said.is_whole && known < count) {
+        return Outcomes::All(unknown());
+    }
+    let mut outcomes: Vec<_> = said.results.into_iter().map(of_result).collect();
+    outcomes.resize_with(count, unknown);
+    Outcomes::Each(outcomes)
+}
+
+fn of_result(result: &RawValue) -> Outcome {
+    let said = serde_json::from_str::<SaidOfOne>(result.get());
+    let Some((status, said)) = said.ok().and_then(|said| Some((said.status()?, said))) else {
+        let result = shown(result.get().as_bytes());
+        return Outcome::Failed(format!("the consumer gave a message no status: {result}"));
+    };
+    let wait = retry_after::of_json(&said.retry_after);
+    outcome(
+        status,
+        wait,
+        || (said.is_duplicate(), said.settled()),
+        || shown(said.error().as_bytes()),
+    )
+}
+
+/// Whose fault a status says it is.
+fn outcome(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    done: impl FnOnce() -> (bool, Settled),
+    said: impl FnOnce() -> String,
+) -> Outcome {
+    let describe = || format!("the consumer answered {status}: {}", said());
+    match status.as_u16() {
+        200..=299 => match done() {
+            (true, settled) => Outcome::Duplicate(settled),
+            (false, settled) => Outcome::Delivered(settled),
+        },
+        412 => Outcome::UnknownPosition,
+        400 | 413 | 422 => Outcome::Rejected(describe()),
+        429 | 503 => Outcome::Busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
+        // So a consumer says that neither it nor the message is at fault, such as when Redis, where
+        // it stores what it processed, does not take it.
+        500..=599 if let Some(wait) = retry_after => Outcome::Busy(wait),
+        502 | 504 => Outcome::BadGateway(describe()),
+        _ => Outcome::Failed(describe()),
+    }
+}
+
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(SHOWN_ANSWER_BYTES)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

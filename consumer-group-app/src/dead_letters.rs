@@ -1,0 +1,3 @@
+//! What was given up.
+
+pub(crate) mod writer;

@@ -1,0 +1,188 @@
+//! Decides which consumer gets which message, and what becomes of one that failed.
+//!
+//! A message is bound to a consumer when that can start on it, not before; until then it stays in the queue. So no
+//! message waits for a busy consumer while another is free.
+
+mod pending;
+mod round;
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::DeadLetterReason;
+use service_kit::supervisor::Role;
+use tokio::{
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+    },
+    task::yield_now,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::pending::Pending;
+use self::round::{Placement, Round};
+use crate::{
+    consumer::{registry::ConsumerGroup, sender::Returned},
+    dead_letters::writer::Letter,
+    delivery::{Delivery, Outcome},
+    dispatch::{
+        retry::{RetryBudget, RetryPolicy},
+        selection::Selection,
+    },
+    intake::Buffer,
+    queue::MemoryQueue,
+};
+
+/// How many messages are taken from the queue, or from the returns, at once.
+const BATCH: usize = 1024;
+
+/// How long to wait before looking again, behind every wake-up, while something waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The role between queue and outboxes. It never waits for an outbox: what finds no room stays in the queue, or with
+/// it when it has been tried already.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    pub(crate) queue: MemoryQueue,
+    pub(crate) buffer: Buffer,
+    pub(crate) group: ConsumerGroup,
+    pub(crate) returns: mpsc::Receiver<Returned>,
+    pub(crate) letters: mpsc::Sender<Letter>,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) selection: Selection,
+    /// Notified when an outbox has room again or the members change.
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) pending: Pending,
+}
+
+/// What a pass of [`Dispatcher::dispatch`] ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// The queue is empty.
+    Idle,
+    /// Something waits, and no consumer has room for it.
+    Blocked,
+    /// There may be more to do at once.
+    More,
+}
+
+impl Role for Dispatcher {
+    async fn run(&mut self, cancelled: CancellationToken) {
+        let mut returned = Vec::with_capacity(BATCH);
+        loop {
+            let pass = self.dispatch();
+            let looks_again = pass == Pass::Blocked || !self.pending.is_empty();
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return,
+                _ = self.returns.recv_many(&mut returned, BATCH) => {
+                    for returned in returned.drain(..) {
+                        self.settle(returned);
+                    }
+                }
+                () = yield_now(), if pass == Pass::More => {}
+                () = self.queue.arrived(), if pass == Pass::Idle => {}
+                () = self.changed.notified(), if pass == Pass::Blocked => {}
+                () = sleep(LOOK_AGAIN), if looks_again => {}
+            }
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Hands out what can be handed out now; at most a batch of the queue.
+    fn dispatch(&mut self) -> Pass {
+        self.post_letters();
+        let mut round = Round::new(self.group.candidates(), self.selection);
+        if round.room() > 0 {
+            self.pending.release_due(&self.budget);
+            let ready = std::mem::take(&mut self.pending.ready);
+            self.place_all(&mut round, ready.into_values());
+        }
+        let taken = self.queue.take(round.room().min(BATCH));
+        if taken.is_empty() {
+            let is_idle = self.queue.is_empty() && self.pending.ready.is_empty();
+            return if is_idle { Pass::Idle } else { Pass::Blocked };
+        }
+        self.place_all(&mut round, taken);
+        Pass::More
+    }
+
+    /// Hands deliveries to consumers; what finds no room stays ready. What stands in a queue that was emptied is
+    /// offered to the queue of now: no consumer could settle it.
+    fn place_all(&mut self, round: &mut Round, deliveries: impl IntoIterator<Item = Delivery>) {
+        let replaced = self.queue.replaced_queues();
+        let mut lost = Vec::new();
+        for delivery in deliveries {
+            if replaced.contains(&delivery.held.leased.queue) {
+                lost.push(delivery);
+            } else if let Placement::NoRoom(delivery) = round.place(delivery) {
+                self.pending.make_ready(*delivery);
+            }
+        }
+        if !lost.is_empty() {
+            Delivery::offer_again(lost, &self.buffer);
+        }
+    }
+
+    /// Decides what becomes of a delivery that failed.
+    fn settle(&mut self, returned: Returned) {
+        let Returned {
+            mut delivery,
+            outcome,
+            is_proven,
+        } = returned;
+        let may_go_elsewhere_at_once = match outcome {
+            // Outboxes settle these themselves. Should one come here, it goes back to the queue, and
+            // the next consumer says that it is a duplicate.
+            Outcome::Delivered(_) | Outcome::Duplicate(_) => return,
+            // The word of one that never delivered anything is not enough while there is another to ask.
+            Outcome::Rejected(_)
+                if !is_proven && self.group.has_more_than(&delivery.held.tried) =>
+            {
+                delivery.held.note_fruitless();
+                true
+            }
+            Outcome::Rejected(_) => {
+                return self.pending.give_up(delivery, DeadLetterReason::Rejected);
+            }
+            Outcome::Unreachable(_) | Outcome::OwnFault(_) => true,
+            Outcome::Busy(_)
+            | Outcome::Failed(_)
+            | Outcome::TimedOut
+            | Outcome::BadGateway(_)
+            | Outcome::UnknownPosition => false,
+        };
+        if self.policy.gives_up(&delivery.held) {
+            self.pending
+                .give_up(delivery, DeadLetterReason::AttemptsExhausted);
+        } else if may_go_elsewhere_at_once && self.has_untried(&delivery) {
+            self.pending.make_ready(delivery);
+        } else {
+            let wait = RetryPolicy::wait(&delivery.held);
+            self.pending.defer(delivery, wait);
+        }
+    }
+
+    fn has_untried(&self, delivery: &Delivery) -> bool {
+        let tried = &delivery.held.tried;
+        self.group
+            .candidates()
+            .iter()
+            .any(|member| !tried.contains(&member.id))
+    }
+
+    /// Passes on what was given up, as far as there is room.
+    fn post_letters(&mut self) {
+        while let Some(letter) = self.pending.given_up.pop_front() {
+            if let Err(TrySendError::Full(letter) | TrySendError::Closed(letter)) =
+                self.letters.try_send(letter)
+            {
+                self.pending.given_up.push_front(letter);
+                return;
+            }
+        }
+    }
+}

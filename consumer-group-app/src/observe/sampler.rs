@@ -1,0 +1,275 @@
+//! Looks at the group once a second, for the dashboard: keeps the history, and a snapshot for those
+//! who watch.
+//!
+//! While nobody watches only the account is read. A snapshot is written once, however many watch.
+
+mod snapshot;
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use protocol::ConsumerId;
+use redis_bus::{Connection, chunk_queue::ChunkAccount, dead_letters::DeadLetters};
+use service_kit::supervisor::Role;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use self::snapshot::{Letters, Reader, Redis, Snapshot};
+use crate::observe::{
+    history::{Feed, Point},
+    status::{ConsumerStatus, Status},
+};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long Redis may take to answer one look, so that a page does not take a slow Redis for a dead group.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// The most readers of the queue that are told of.
+const READERS: usize = 64;
+
+/// The role that samples.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    status: Status,
+    connection: Connection,
+    letters: DeadLetters,
+    feed: Feed,
+    /// The name under which this replica reads the queue.
+    reader_name: String,
+    before: Option<Reading>,
+    taken: Option<Taken>,
+}
+
+/// How many messages each consumer had taken at one instant.
+#[derive(Debug)]
+struct Taken {
+    at: Instant,
+    messages: HashMap<ConsumerId, u64>,
+}
+
+/// The account at one instant.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Instant,
+    account: ChunkAccount,
+    buffered: u64,
+}
+
+impl Sampler {
+    pub(crate) fn new(
+        status: Status,
+        connection: Connection,
+        letters: DeadLetters,
+        feed: Feed,
+        reader_name: String,
+    ) -> Self {
+        Self {
+            status,
+            connection,
+            letters,
+            feed,
+            reader_name,
+            before: None,
+            taken: None,
+        }
+    }
+
+    /// Looks once.
+    async fn sample(&mut self) {
+        let read = timeout(LOOK_TIMEOUT, self.status.account()).await;
+        let reading = match read {
+            Ok(Ok((account, buffered))) => Some(Reading {
+                at: Instant::now(),
+                account,
+                buffered,
+            }),
+            // Redis is away; that is told elsewhere. The history has a gap here.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let since = self.before.zip(reading);
+        let point = since.map(|(before, now)| point(&before, &now));
+        if let Some(point) = point {
+            self.feed.push(point);
+        }
+        if let Some(reading) = reading {
+            self.before = Some(reading);
+        }
+        if self.feed.is_watched() {
+            let snapshot = Box::pin(self.snapshot(point, reading.is_some())).await;
+            match serde_json::to_vec(&snapshot) {
+                Ok(json) => self.feed.show(event("snapshot", &json)),
+                Err(cause) => warn!(%cause, "cannot write the snapshot for the dashboard"),
+            }
+        } else {
+            self.taken = None;
+        }
+    }
+
+    async fn snapshot(&mut self, point: Option<Point>, is_account_current: bool) -> Snapshot {
+        let (account, buffered) = self
+            .before
+            .map(|reading| (reading.account, reading.buffered))
+            .unwrap_or_default();
+        let status = self.status.tell(account, buffered);
+        let consumer_rates = self.consumer_rates(status.consumers());
+        let (redis, oldest_seconds, readers, letters) = tokio::join!(
+            self.redis(),
+            self.oldest(),
+            self.readers(),
+            within(self.letters.latest())
+        );
+        Snapshot {
+            at_ms: now_ms(),
+            point,
+            status,
+            is_account_current,
+            consumer_rates,
+            oldest_seconds,
+            subscribed_since: self.status.gaps.subscribed_since().map(snapshot::rfc3339),
+            redis,
+            readers,
+            dead_letters: letters.map(Letters::from),
+        }
+    }
+
+    /// How many messages a second each consumer took since the last look.
+    fn consumer_rates(&mut self, consumers: &[ConsumerStatus]) -> HashMap<ConsumerId, f64> {
+        let taken = |consumer: &ConsumerStatus| (consumer.consumer_id.clone(), consumer.taken());
+        let now = Taken {
+            at: Instant::now(),
+            messages: consumers.iter().map(taken).collect(),
+        };
+        let before = self.taken.replace(now);
+        let (Some(before), Some(now)) = (before, &self.taken) else {
+            return HashMap::new();
+        };
+        let elapsed = now.at - before.at;
+        let rates = now.messages.iter().filter_map(|(id, taken)| {
+            let before = *before.messages.get(id)?;
+            Some((id.clone(), rate(before, *taken, elapsed)))
+        });
+        rates.collect()
+    }
+
+    async fn redis(&self) -> Redis {
+        let asked = Instant::now();
+        let trouble = match timeout(LOOK_TIMEOUT, self.connection.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(cause)) => Some(cause.to_string()),
+            Err(_) => Some("it does not answer in time".to_owned()),
+        };
+        let took = asked.elapsed().as_secs_f64() * 1000.0;
+        Redis {
+            at: self.connection.endpoint().at().to_owned(),
+            ping_ms: trouble.is_none().then_some(took),
+            trouble,
+        }
+    }
+
+    async fn oldest(&self) -> Option<f64> {
+        let age = within(self.status.chunks.oldest_age()).await?;
+        Some(age.unwrap_or_default().as_secs_f64())
+    }
+
+    async fn readers(&self) -> Option<Vec<Reader>> {
+        let readers = within(self.status.chunks.readers(READERS)).await?;
+        let told = readers
+            .into_iter()
+            .map(|reader| Reader::new(reader, &self.reader_name));
+        Some(told.collect())
+    }
+}
+
+/// What Redis answers, if it does so in time.
+async fn within<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    timeout(LOOK_TIMEOUT, asked).await.ok()?.ok()
+}
+
+/// A server-sent event (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+pub(crate) fn event(name: &str, json: &[u8]) -> Bytes {
+    let head = format!("event: {name}\ndata: ");
+    [head.as_bytes(), json, b"\n\n"].concat().into()
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// What happened between two readings.
+fn point(before: &Reading, now: &Reading) -> Point {
+    let elapsed = now.at - before.at;
+    let (then, account) = (&before.account, &now.account);
+    let received = |reading: &Reading| reading.account.received + reading.buffered;
+    let failed = |account: &ChunkAccount| account.dead_lettered + account.replayed;
+    Point {
+        at_ms: now_ms(),
+        received: rate(received(before), received(now), elapsed),
+        processed: rate(then.processed, account.processed, elapsed),
+        failed: rate(failed(then), failed(account), elapsed),
+        duplicate: rate(then.duplicate, account.duplicate, elapsed),
+        queued: account.waiting + now.buffered,
+        in_flight: account.in_flight,
+    }
+}
+
+/// How fast a counter went up, per second of real time, to one decimal; a counter may begin again.
+fn rate(before: u64, now: u64, elapsed: Duration) -> f64 {
+    let count = u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
+    (f64::from(count) / elapsed.as_secs_f64().max(0.001) * 10.0).round() / 10.0
+}
+
+impl Role for Sampler {
+    async fn run(&mut self, cancelled: CancellationToken) {
+        let mut tick = interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = cancelled.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            tokio::select! {
+                () = cancelled.cancelled() => return,
+                () = self.sample() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_tells_what_happened_between_two_readings() {
+        let at = Instant::now();
+        let reading = |seconds, received, processed, dead_lettered| Reading {
+            at: at + Duration::from_secs(seconds),
+            account: ChunkAccount {
+                received,
+                processed,
+                dead_lettered,
+                waiting: 3,
+                ..ChunkAccount::default()
+            },
+            buffered: 2,
+        };
+        let point = point(&reading(0, 100, 50, 1), &reading(2, 150, 81, 0));
+        let rates = [point.received, point.processed, point.failed];
+        assert_eq!(rates.map(f64::to_bits), [25.0, 15.5, 0.0].map(f64::to_bits));
+        assert_eq!(point.queued, 5);
+    }
+
+    #[test]
+    fn an_event_ends_with_an_empty_line() {
+        assert_eq!(event("a", b"{}"), "event: a\ndata: {}\n\n");
+    }
+}

@@ -1,0 +1,263 @@
+//! The messages this replica was handed and has not finished with, and the account of all of them.
+//!
+//! Invariant: received = processed + duplicate + dead-lettered + elsewhere + in flight + queued, at every
+//! instant. All change under one lock, each step moving a message from one state to another.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use protocol::QueueIdentity;
+use service_kit::metrics::Histogram;
+use tokio::{sync::Notify, time::Instant};
+use tracing::warn;
+
+use super::{account::Account, replaced::ReplacedQueues};
+use crate::delivery::{Delivery, Ending, Finished, Held};
+
+/// The messages this replica answers for; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryQueue(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    max_bytes: usize,
+    seconds: Option<Histogram>,
+    arrived: Notify,
+    finished: Notify,
+    has_room: Notify,
+    queues: ReplacedQueues,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Held>,
+    /// How many have been given a place in it.
+    places: u64,
+    held_messages: usize,
+    held_bytes: usize,
+    account: Account,
+}
+
+impl State {
+    fn queue(&mut self, mut held: Held) {
+        self.places += 1;
+        held.place = self.places;
+        self.held_messages += 1;
+        self.held_bytes += held.bytes();
+        self.account.queued += 1;
+        self.waiting.push_back(held);
+    }
+}
+
+impl MemoryQueue {
+    /// One that has no more bytes of messages than this, and notes in `seconds` how long they take from when they were
+    /// received until they are processed.
+    pub(crate) fn timed(max_bytes: usize, seconds: Histogram) -> Self {
+        Self::with(max_bytes, Some(seconds))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self::with(max_bytes, None)
+    }
+
+    fn with(max_bytes: usize, seconds: Option<Histogram>) -> Self {
+        Self(Arc::new(Shared {
+            max_bytes,
+            seconds,
+            arrived: Notify::new(),
+            finished: Notify::new(),
+            has_room: Notify::new(),
+            queues: ReplacedQueues::default(),
+            state: Mutex::default(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of which queue was found in Redis.
+    pub(crate) fn found(&self, queue: &QueueIdentity) {
+        if self.0.queues.found(queue) {
+            warn!(
+                "the queue in Redis is another than before: it was emptied, or Redis came back without it, or with \
+                 an older one. What is held here of the queue before is offered to it; publish again what only that \
+                 queue had"
+            );
+        }
+    }
+
+    /// The queues that were in Redis before: what stands in them is lost there.
+    pub(crate) fn replaced_queues(&self) -> Vec<QueueIdentity> {
+        self.0.queues.replaced()
+    }
+
+    /// Receives what this replica was handed; it asked for no more than it has room for.
+    pub(crate) fn push_handed(&self, held: impl IntoIterator<Item = Held>) {
+        let mut state = self.state();
+        for held in held {
+            state.account.received += 1;
+            state.queue(held);
+        }
+        drop(state);
+        self.0.arrived.notify_one();
+    }
+
+    /// Receives what is in flight from the start.
+    pub(crate) fn push_in_flight(&self, held: Held) -> Delivery {
+        let mut state = self.state();
+        state.account.received += 1;
+        state.account.in_flight += 1;
+        state.held_messages += 1;
+        state.held_bytes += held.bytes();
+        drop(state);
+        Delivery::new(held, self.clone())
+    }
+
+    /// Receives what is no message, on its way to the dead letters.
+    pub(crate) fn push_malformed(&self) -> Malformed {
+        let mut state = self.state();
+        state.account.received += 1;
+        state.account.in_flight += 1;
+        drop(state);
+        Malformed {
+            queue: self.clone(),
+            ending: Ending::Elsewhere,
+        }
+    }
+
+    /// How many more messages it may hold, when it may hold `messages` and its bytes.
+    pub(crate) fn room(&self, messages: usize) -> usize {
+        let state = self.state();
+        if state.held_bytes >= self.0.max_bytes {
+            return 0;
+        }
+        messages.saturating_sub(state.held_messages)
+    }
+
+    /// Waits until something was finished since the last call returned.
+    pub(crate) async fn has_room(&self) {
+        self.0.has_room.notified().await;
+    }
+
+    /// Takes up to `most` messages, oldest first.
+    pub(crate) fn take(&self, most: usize) -> Vec<Delivery> {
+        let mut state = self.state();
+        let taken = most.min(state.waiting.len());
+        let held: Vec<_> = state.waiting.drain(..taken).collect();
+        let count = u64::try_from(held.len()).unwrap_or(u64::MAX);
+        state.account.queued -= count;
+        state.account.in_flight += count;
+        drop(state);
+        held.into_iter()
+            .map(|held| Delivery::new(held, self.clone()))
+            .collect()
+    }
+
+    /// Waits until a message has come since the last call returned.
+    pub(crate) async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    /// Whether no message waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().waiting.is_empty()
+    }
+
+    /// Puts a message back to its place: before all that came after it.
+    pub(crate) fn give_back(&self, held: Held) {
+        let mut state = self.state();
+        state.account.in_flight -= 1;
+        state.account.queued += 1;
+        let is_older = |other: &Held| other.place < held.place;
+        let at = state.waiting.partition_point(is_older);
+        state.waiting.insert(at, held);
+        drop(state);
+        self.0.arrived.notify_one();
+    }
+
+    /// Ends messages of so many bytes each; their room is free.
+    pub(crate) fn finish(&self, messages: &[Finished]) {
+        self.time(messages);
+        let mut state = self.state();
+        for message in messages {
+            state.account.end(message.ending);
+            state.held_messages -= 1;
+            state.held_bytes -= message.bytes;
+        }
+        self.tell_finished(state);
+    }
+
+    /// Notes how long those that were processed took.
+    fn time(&self, messages: &[Finished]) {
+        let Some(seconds) = &self.0.seconds else {
+            return;
+        };
+        let (now, seconds) = (Instant::now(), seconds.local());
+        for message in messages {
+            if message.ending == Ending::Processed {
+                seconds.observe((now - message.received).as_secs_f64());
+            }
+        }
+        seconds.flush();
+    }
+
+    fn tell_finished(&self, state: MutexGuard<'_, State>) {
+        let is_empty = state.account.unfinished() == 0;
+        drop(state);
+        self.0.has_room.notify_one();
+        if is_empty {
+            self.0.finished.notify_waiters();
+        }
+    }
+
+    /// How many bytes of messages it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.state().held_bytes
+    }
+
+    /// The account as it stands.
+    pub(crate) fn account(&self) -> Account {
+        self.state().account
+    }
+
+    /// Waits until the group has finished with all it received.
+    pub(crate) async fn all_finished(&self) {
+        loop {
+            let finished = self.0.finished.notified();
+            if self.account().unfinished() == 0 {
+                return;
+            }
+            finished.await;
+        }
+    }
+}
+
+/// A payload that is no message, in the account. One that is dropped without an ending is handed out again.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    queue: MemoryQueue,
+    ending: Ending,
+}
+
+impl Malformed {
+    /// Ends it.
+    pub(crate) fn finish(mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Malformed {
+    fn drop(&mut self) {
+        let mut state = self.queue.state();
+        state.account.end(self.ending);
+        self.queue.tell_finished(state);
+    }
+}
+
+#[cfg(test)]
+mod tests;
