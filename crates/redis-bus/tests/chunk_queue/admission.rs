@@ -92,6 +92,7 @@ async fn who_has_read_what_the_log_does_not_have_is_told_so() -> Result<()> {
         .command::<u64>(&["XDEL", ID_LOG, &lost.to_string()])
         .await?;
     assert_eq!(scene.offer(&["c"], lost.entry()).await?, Admitted::Diverged);
+    scene.next_millisecond().await?;
     appended(scene.offer(&["d"], first.entry()).await?)?;
     assert_eq!(scene.offer(&["c"], lost.entry()).await?, Admitted::Diverged);
     Ok(())

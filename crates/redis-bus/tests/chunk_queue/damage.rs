@@ -27,6 +27,7 @@ async fn what_cannot_be_logged_is_not_admitted() -> Result<()> {
     assert_eq!(scene.account().await?.received, 0);
     assert_eq!(scene.command::<usize>(&["XLEN", QUEUE]).await?, 0);
     scene.command::<()>(&["DEL", ID_LOG]).await?;
+    scene.next_millisecond().await?;
     scene.admit(&["a"]).await?;
     Ok(())
 }

@@ -113,6 +113,18 @@ impl Scene {
             .await?)
     }
 
+    /// Waits until the clock of Redis shows another millisecond. Within one, the ids of chunks are in the order of
+    /// their numbers, which are random unless the account has the last of them.
+    pub(crate) async fn next_millisecond(&self) -> Result<()> {
+        let milliseconds = async || {
+            let (seconds, micros): (u64, u64) = self.command(&["TIME"]).await?;
+            Ok::<_, anyhow::Error>(seconds * 1000 + micros / 1000)
+        };
+        let before = milliseconds().await?;
+        while milliseconds().await? == before {}
+        Ok(())
+    }
+
     /// The ids of the entries in the stream of processed messages, in order.
     pub(crate) async fn processed(&self) -> Result<Vec<String>> {
         let entries: Vec<(String, Vec<String>)> =
