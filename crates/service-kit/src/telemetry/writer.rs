@@ -204,7 +204,7 @@ impl Drop for LogGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader, Read};
+    use std::{io::Read, sync::mpsc};
 
     use super::*;
 
@@ -217,25 +217,52 @@ mod tests {
         writer
     }
 
+    /// Says when something is to be written, and takes it once the other end of `opened` is gone.
+    struct Gate {
+        reached: mpsc::Sender<()>,
+        opened: mpsc::Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // Errors mean that the test has gone on.
+            let _reached = self.reached.send(());
+            let _opened = self.opened.recv();
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn lines_that_nobody_reads_are_bounded_counted_and_whole() {
-        let (reader, output) = io::pipe().unwrap();
-        let mut writer = writer(output);
+        let (reached, is_reached) = mpsc::channel();
+        let (gate, opened) = mpsc::channel();
+        let written = Arc::default();
+        let mut writer = writer(Gate {
+            reached,
+            opened,
+            written: Arc::clone(&written),
+        });
         let line = [&[b'x'; 99][..], b"\n"].concat();
         let sent = 4 * MAX_WAITING_BYTES / line.len();
-        for _ in 0..sent {
+        writer.write_all(&line).unwrap();
+        // From here on the thread takes nothing more.
+        is_reached.recv_timeout(PATIENCE).unwrap();
+        for _ in 1..sent {
             writer.write_all(&line).unwrap();
             assert!(writer.0.waiting().lines.len() <= MAX_WAITING_BYTES);
         }
         let dropped = usize::try_from(writer.0.waiting().dropped).unwrap();
         assert!(dropped > 0 && dropped < sent);
-        writer.flush_within(Duration::from_millis(1));
-        let mut lines = BufReader::new(reader).lines();
-        for _ in 0..sent - dropped {
-            assert_eq!(lines.next().unwrap().unwrap().len(), line.len() - 1);
-        }
+        drop(gate);
         writer.flush_within(PATIENCE);
         assert!(!writer.0.waiting().is_writing);
+        assert_eq!(*written.lock().unwrap(), line.repeat(sent - dropped));
     }
 
     /// Takes a few bytes, then nothing for a while, then all.
