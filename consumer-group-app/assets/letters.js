@@ -140,7 +140,7 @@ function told(counts) {
   const parts = [
     [counts.sent, "sent on the way again"],
     [counts.processed, "left, because processed already"],
-    [counts.unfit, "left, because no whole message is kept"],
+    [counts.malformed, "left, because no whole message is kept"],
     [counts.repeated, "left, because another letter has the same message"],
     [counts.gone, "no longer there"],
   ];

@@ -1,19 +1,18 @@
 //! The composition of the group: what is started, and how it ends.
 
-mod drain;
-mod ground;
-mod queue_roles;
-mod serve;
+mod rest_api;
+mod shared;
+mod shutdown;
 mod start;
 
 use anyhow::{Context, anyhow, bail};
-use redis_bus::{Connection, Endpoint, requirements::until_unfit};
+use redis_bus::{Connection, Endpoint, requirements::until_unusable};
 use service_kit::shutdown::Signals;
 use tokio::net::TcpListener;
 use tracing::{error, info};
 
 use crate::settings::Settings;
-use start::Running;
+use start::Roles;
 
 /// A group that listens already and answers once it is run.
 #[derive(Debug)]
@@ -39,20 +38,20 @@ impl App {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
-        let unfit = until_unfit(Connection::new(self.endpoint.clone()));
-        let running = Running::start(self.settings, self.endpoint, self.listener)?;
+        let unusable = until_unusable(Connection::new(self.endpoint.clone()));
+        let roles = Roles::start(self.settings, self.endpoint, self.listener)?;
         let failure = tokio::select! {
             signal = signals.next() => {
                 info!(signal, grace_seconds = grace.as_secs(), "shutting down");
                 None
             }
-            task = running.supervisor.gave_up() => {
+            task = roles.shared.supervisor.gave_up() => {
                 Some(anyhow!("the task `{task}` kept failing; the process gives up"))
             }
-            unfit = unfit => Some(unfit.into()),
+            unusable = unusable => Some(unusable.into()),
         };
         let drained = tokio::select! {
-            drained = running.drain(grace) => drained,
+            drained = roles.drain(grace) => drained,
             signal = signals.next() => bail!("{signal}, a second signal: ended at once"),
         };
         let Some(failure) = failure else {

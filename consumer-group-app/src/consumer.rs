@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 mod connection;
+pub(crate) mod handle;
 pub(crate) mod health_checker;
 pub(crate) mod membership;
 mod outlier;

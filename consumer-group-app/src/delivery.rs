@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message};
+use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message, retry::History};
 use tokio::time::Instant;
 
 use crate::{
     intake::{Buffer, Received},
-    queue::{MemoryQueue, receiver::Leased},
+    queue::{LocalQueue, receiver::LeasedPosition},
 };
 
 /// Whether a message that a consumer processed is settled in the queue.
@@ -65,7 +65,7 @@ impl Outcome {
 
 /// What the group knows about a message it has not finished with.
 #[derive(Debug, Clone)]
-pub(crate) struct Held {
+pub(crate) struct LeasedMessage {
     pub(crate) message: Message,
     /// Its place in the queue: the older, the less.
     pub(crate) place: u64,
@@ -81,18 +81,18 @@ pub(crate) struct Held {
     /// consumers fail, and must not take others along again.
     pub(crate) goes_alone: bool,
     /// Where it stands in the queue.
-    pub(crate) leased: Leased,
+    pub(crate) at: LeasedPosition,
     /// How often it was handed out from there before, to whoever did not finish with it.
     pub(crate) deliveries_before: u64,
 }
 
-impl Held {
-    pub(crate) fn new(message: Message, received: Instant, leased: Leased) -> Self {
+impl LeasedMessage {
+    pub(crate) fn new(message: Message, received: Instant, at: LeasedPosition) -> Self {
         Self {
             message,
             place: 0,
             received,
-            leased,
+            at,
             deliveries_before: 0,
             attempts: 0,
             fruitless: 0,
@@ -105,6 +105,14 @@ impl Held {
     /// The size the queue's bound counts, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.message.body().len()
+    }
+
+    /// The attempts so far.
+    pub(crate) fn history(&self) -> History {
+        History {
+            attempts: self.attempts.into(),
+            fruitless: self.fruitless.into(),
+        }
     }
 
     /// Notes that an attempt begins.
@@ -156,15 +164,15 @@ impl Held {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// What is known about the message.
-    pub(crate) held: Held,
-    queue: MemoryQueue,
+    pub(crate) leased: LeasedMessage,
+    queue: LocalQueue,
     is_finished: bool,
 }
 
 impl Delivery {
-    pub(crate) fn new(held: Held, queue: MemoryQueue) -> Self {
+    pub(crate) fn new(leased: LeasedMessage, queue: LocalQueue) -> Self {
         Self {
-            held,
+            leased,
             queue,
             is_finished: false,
         }
@@ -172,8 +180,8 @@ impl Delivery {
 
     fn finished(&self, ending: Ending) -> Finished {
         Finished {
-            bytes: self.held.bytes(),
-            received: self.held.received,
+            bytes: self.leased.bytes(),
+            received: self.leased.received,
             ending,
         }
     }
@@ -186,13 +194,13 @@ impl Delivery {
     /// Has what the queue has lost offered to it again.
     pub(crate) fn offer_again(deliveries: Vec<Self>, buffer: &Buffer) {
         let received = deliveries.iter().map(|delivery| {
-            let held = &delivery.held;
-            Received::message(held.message.clone(), held.received)
+            let leased = &delivery.leased;
+            Received::message(leased.message.clone(), leased.received)
         });
         // First, so that nothing is lost in between.
         buffer.push_again(received.collect());
         let deliveries = deliveries.into_iter();
-        Self::finish_all(deliveries.map(|delivery| (delivery, Ending::Elsewhere)));
+        Self::finish_all(deliveries.map(|delivery| (delivery, Ending::Released)));
     }
 
     /// Ends deliveries of one queue.
@@ -224,7 +232,7 @@ pub(crate) struct Finished {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.is_finished {
-            self.queue.give_back(self.held.clone());
+            self.queue.give_back(self.leased.clone());
         }
     }
 }
@@ -239,5 +247,5 @@ pub(crate) enum Ending {
     /// It is in the stream of dead letters.
     DeadLettered,
     /// It is in the queue in Redis, or with another of its readers.
-    Elsewhere,
+    Released,
 }

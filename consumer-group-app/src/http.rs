@@ -28,7 +28,7 @@ use utoipa::OpenApi;
 
 pub(crate) use dashboard::Dashboard;
 pub(crate) use messages::Publishing;
-pub(crate) use metrics::Told;
+pub(crate) use metrics::MetricsSources;
 pub(crate) use own_address::OwnAddress;
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) struct AppState {
     pub(crate) ending: CancellationToken,
     pub(crate) publishing: Publishing,
     pub(crate) dashboard: Arc<Dashboard>,
-    pub(crate) told: Arc<Told>,
+    pub(crate) metrics: Arc<MetricsSources>,
 }
 
 /// The routes as they are described: one `#[utoipa::path]` each, beside the handler.

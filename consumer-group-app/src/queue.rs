@@ -11,5 +11,5 @@ pub(crate) mod settler;
 
 pub(crate) use self::{
     account::Account,
-    local_queue::{Malformed, MemoryQueue},
+    local_queue::{LocalQueue, Malformed},
 };

@@ -18,10 +18,7 @@ use service_kit::{
 
 pub(crate) use list::PROGRAM;
 
-use crate::{
-    dispatch::{retry::RetryPolicy, selection::Selection},
-    intake::Bounds,
-};
+use crate::{consumer::window::Most, dispatch::selection::Selection, intake::Bounds};
 
 /// The settings of the group, by section.
 #[derive(Debug, Deserialize)]
@@ -59,14 +56,22 @@ pub(crate) struct Names {
 pub(crate) struct Consumers {
     pub(crate) max_consumer_group_size: NonZeroUsize,
     health_check_interval_seconds: NonZeroU64,
-    pub(crate) max_in_flight_per_consumer: NonZeroU16,
-    pub(crate) max_batch: NonZeroU16,
+    max_in_flight_per_consumer: NonZeroU16,
+    max_batch: NonZeroU16,
     pub(crate) selection: Selection,
 }
 
 impl Consumers {
     pub(crate) fn health_check_interval(&self) -> Duration {
         Duration::from_secs(self.health_check_interval_seconds.get())
+    }
+
+    /// How much any consumer is given at the most.
+    pub(crate) fn most(&self) -> Most {
+        Most {
+            requests: self.max_in_flight_per_consumer.get().into(),
+            batch: self.max_batch.get().into(),
+        }
     }
 }
 
@@ -105,10 +110,9 @@ impl DeliverySettings {
         Duration::from_millis(self.attempt_timeout_ms.get())
     }
 
-    pub(crate) fn policy(&self) -> RetryPolicy {
-        RetryPolicy {
-            max_attempts: self.max_attempts.get(),
-        }
+    /// How often a message is tried.
+    pub(crate) fn max_attempts(&self) -> u64 {
+        self.max_attempts.get().into()
     }
 
     /// How often a message may be handed to a group or consumer that dies with it.
@@ -151,7 +155,7 @@ mod tests {
         let settings: Settings = loaded.read().unwrap();
         assert_eq!(settings.rest_api.port, 5000);
         assert_eq!(settings.consumers.max_consumer_group_size.get(), 5);
-        assert_eq!(settings.delivery.policy().max_attempts, 10);
+        assert_eq!(settings.delivery.max_attempts(), 10);
         assert_eq!(settings.delivery.bounds().bytes, 256 << 20);
     }
 

@@ -69,7 +69,7 @@ async fn run(
 async fn redis_with_a_letter() -> Result<PrivateRedis> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["a"]).await?;
+    bus.fail(&["a"]).await?;
     let account = [
         "HSET",
         "{messages:processed}:account",

@@ -167,7 +167,7 @@ async fn dead_letters_are_listed_page_by_page_with_payloads_cut() -> Result<()> 
     bus.publish(json!({ "message_id": "long", "text": text }).to_string())
         .await?;
     bus.wait_for_failed(1).await?;
-    bus.bury(&["b", "c"]).await?;
+    bus.fail(&["b", "c"]).await?;
     let list = async |query: &str| -> Result<Vec<Value>> {
         let answer = calls::get(&group, &format!("/deadLetters{query}")).await?;
         ensure!(answer.status == 200, "{answer:?}");

@@ -20,7 +20,7 @@ async fn scene() -> Result<(PrivateRedis, Service, Bus)> {
 
 fn counts(sent: u64, processed: u64) -> Value {
     json!({
-        "sent": sent, "processed": processed, "unfit": 0, "repeated": 0, "gone": 0,
+        "sent": sent, "processed": processed, "malformed": 0, "repeated": 0, "gone": 0,
         "is_complete": true,
     })
 }
@@ -38,7 +38,7 @@ async fn it_is_refused_unless_the_operator_wants_it() -> Result<()> {
 #[tokio::test]
 async fn pages_of_other_sites_cannot_ask_for_it() -> Result<()> {
     let (_redis, group, bus) = scene().await?;
-    bus.bury(&["a"]).await?;
+    bus.fail(&["a"]).await?;
     for (name, value) in [
         ("origin", "http://evil.example"),
         ("origin", "null"),
@@ -64,7 +64,7 @@ async fn what_was_processed_is_left_out() -> Result<()> {
     let _consumer = consumer(&redis, &group, &[]).await?;
     bus.publish_id("done").await?;
     bus.wait_for_processed(1).await?;
-    bus.bury(&["done", "b", "c"]).await?;
+    bus.fail(&["done", "b", "c"]).await?;
     let answer = calls::post(&group, PATH, &json!({ "all": true })).await?;
     assert_eq!((answer.status, answer.body), (200, counts(2, 1)));
     let processed = bus.wait_for_processed(3).await?;
@@ -79,7 +79,7 @@ async fn what_was_processed_is_left_out() -> Result<()> {
 async fn letters_are_chosen_by_entry_by_reason_or_all() -> Result<()> {
     let (redis, group, bus) = scene().await?;
     let _consumer = consumer(&redis, &group, &[]).await?;
-    bus.bury(&["a", "b"]).await?;
+    bus.fail(&["a", "b"]).await?;
     let listed = calls::get(&group, "/deadLetters").await?;
     let id = listed.body["letters"][0]["id"].clone();
     let chosen = json!({ "ids": [id, "1-1"] });

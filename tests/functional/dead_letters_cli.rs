@@ -14,7 +14,7 @@ async fn run(redis: &PrivateRedis, args: &[&str]) -> Result<String> {
 }
 
 /// Adds what is no message, with `bytes` as its payload.
-async fn bury_unfit(bus: &Bus, payload: &str) -> Result<String> {
+async fn fail_malformed(bus: &Bus, payload: &str) -> Result<String> {
     let id = [
         "XADD",
         "{messages:processed}:failed",
@@ -34,8 +34,8 @@ async fn list_shows_the_letters_oldest_first_and_counts_them_by_reason() -> Resu
     let redis = redis().await?;
     let bus = Bus::of(&redis);
     assert_eq!(run(&redis, &["list"]).await?.trim(), "0 letters");
-    bus.bury(&["a", "b"]).await?;
-    bury_unfit(&bus, "{}").await?;
+    bus.fail(&["a", "b"]).await?;
+    fail_malformed(&bus, "{}").await?;
     let said = run(&redis, &["list"]).await?;
     let lines: Vec<Vec<_>> = said
         .lines()
@@ -62,8 +62,8 @@ async fn list_shows_as_many_as_asked_for_and_counts_all() -> Result<()> {
     let bus = Bus::of(&redis);
     let ids: Vec<_> = (0..1200).map(|number| number.to_string()).collect();
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
-    bus.bury(&ids).await?;
-    bury_unfit(&bus, "{}").await?;
+    bus.fail(&ids).await?;
+    fail_malformed(&bus, "{}").await?;
     let said = run(&redis, &["list"]).await?;
     assert_eq!(said.lines().count(), 1 + 100 + 1);
     assert!(said.contains("1,201 letters: attempts_exhausted 1,200, too_large 1"));
@@ -78,8 +78,8 @@ async fn list_shows_as_many_as_asked_for_and_counts_all() -> Result<()> {
 async fn list_and_show_let_no_stranger_write_to_the_terminal() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["\u{1b}[2Jid"]).await?;
-    let entry = bury_unfit(&bus, "\u{1b}[2Jpayload\n").await?;
+    bus.fail(&["\u{1b}[2Jid"]).await?;
+    let entry = fail_malformed(&bus, "\u{1b}[2Jpayload\n").await?;
     for args in [&["list"][..], &["show", "\u{1b}[2Jid"], &["show", &entry]] {
         let said = run(&redis, args).await?;
         assert!(said.contains(r"\u{1b}[2J") || args == ["list"], "{said}");
@@ -92,7 +92,7 @@ async fn list_and_show_let_no_stranger_write_to_the_terminal() -> Result<()> {
 async fn show_tells_all_fields_of_a_letter_by_entry_or_by_message() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["a", "b", "a"]).await?;
+    bus.fail(&["a", "b", "a"]).await?;
     let said = run(&redis, &["show", "a"]).await?;
     assert_eq!(said.matches(&bus::message("a")).count(), 2, "{said}");
     let entry = said.split_whitespace().nth(1).unwrap_or_default();
@@ -111,8 +111,8 @@ async fn show_tells_all_fields_of_a_letter_by_entry_or_by_message() -> Result<()
 async fn purge_removes_what_it_is_told_to_and_says_how_many() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["a", "b", "c", "d"]).await?;
-    let entry = bury_unfit(&bus, "x").await?;
+    bus.fail(&["a", "b", "c", "d"]).await?;
+    let entry = fail_malformed(&bus, "x").await?;
     for dry in ["--dryRun", "--dry-run"] {
         let said = run(&redis, &["purge", "--all", dry]).await?;
         assert!(said.contains("would purge 5"), "{said}");
@@ -134,8 +134,8 @@ async fn purge_removes_what_it_is_told_to_and_says_how_many() -> Result<()> {
 async fn an_id_that_is_an_entrys_and_a_messages_is_taken_for_the_entrys() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    let entry = bury_unfit(&bus, "x").await?;
-    bus.bury(&[&entry]).await?;
+    let entry = fail_malformed(&bus, "x").await?;
+    bus.fail(&[&entry]).await?;
     run(&redis, &["purge", &entry]).await?;
     assert_eq!(bus::ids(&bus.failed().await?)?, [entry]);
     Ok(())
@@ -145,7 +145,7 @@ async fn an_id_that_is_an_entrys_and_a_messages_is_taken_for_the_entrys() -> Res
 async fn the_stream_and_redis_can_be_named_and_what_is_wrong_is_told() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["a"]).await?;
+    bus.fail(&["a"]).await?;
     bus.command::<()>(&["RENAME", "{messages:processed}:failed", "{other}:failed"])
         .await?;
     let said = run(&redis, &["list", "--processedStream", "other"]).await?;

@@ -119,7 +119,7 @@ async fn replays_at_once_share_the_letters() -> Result<()> {
     let _consumer = scene.add_consumer().await?;
     let mut ids: Vec<_> = (0..2000).map(|number| number.to_string()).collect();
     let letters: Vec<_> = ids.iter().map(String::as_str).collect();
-    scene.bus.bury(&letters).await?;
+    scene.bus.fail(&letters).await?;
     let replays = [["--all"]; 3];
     let [a, b, c] = replays.each_ref().map(|args| scene.replay(args));
     let (a, b, c) = tokio::try_join!(a, b, c)?;
@@ -148,7 +148,7 @@ async fn what_is_processed_by_now_is_skipped() -> Result<()> {
     scene.bus.command::<String>(&add("old")).await?;
     scene
         .bus
-        .bury(&["old", "new", "twice", "twice", "open"])
+        .fail(&["old", "new", "twice", "twice", "open"])
         .await?;
     scene.bus.command::<String>(&add("new")).await?;
     for args in [&["--all", "--dryRun"][..], &["--all"]] {
@@ -174,7 +174,7 @@ async fn what_is_processed_by_now_is_skipped() -> Result<()> {
 async fn some_can_be_chosen_and_a_dry_run_changes_nothing() -> Result<()> {
     let scene = Scene::start().await?;
     scene.fail(&["a", "b"], Reply::status(400)).await?;
-    scene.bus.bury(&["c"]).await?;
+    scene.bus.fail(&["c"]).await?;
     for payload in ["no JSON", r#"{"id":1}"#] {
         scene.bus.publish(payload).await?;
     }
@@ -206,7 +206,7 @@ async fn some_can_be_chosen_and_a_dry_run_changes_nothing() -> Result<()> {
 async fn without_a_queue_letters_stay_and_that_is_an_error() -> Result<()> {
     let redis = redis().await?;
     let bus = Bus::of(&redis);
-    bus.bury(&["a", "b"]).await?;
+    bus.fail(&["a", "b"]).await?;
     let ended = dead_letters(&redis, &["replay", "--all"]).await?;
     assert_eq!(ended.code, Some(1));
     for words in ["there is no queue", "consumer-group-app"] {

@@ -107,21 +107,15 @@ async fn the_first_line_says_what_runs_and_what_was_set() -> Result<()> {
         let service = Service::start(program, &args, &[]).await?;
         let line: Value = serde_json::from_str(&service.logs()[0])?;
         let said = line["message"].as_str().context("no message")?;
-        let version = line["version"].as_str().context("no version")?;
-        assert!(
-            said.starts_with(&format!("{name} {version} starts with ")),
-            "{said}"
-        );
+        assert_eq!(said, format!("{name} starts"));
+        assert!(line["version"].is_string(), "{line}");
         let settings = line["settings"].as_str().context("no settings")?;
-        assert!(
-            said.contains(settings) && settings.contains("rest_api.port=0"),
-            "{said}"
-        );
+        assert!(settings.contains("rest_api.port=0"), "{settings}");
         assert!(
             settings.contains("redis.url=redis://:***@127.0.0.1:"),
-            "{said}"
+            "{settings}"
         );
-        assert!(!settings.contains("redis.host"), "{said}");
+        assert!(!settings.contains("redis.host"), "{settings}");
         let health = calls::get(&service, "/health").await?;
         assert_eq!(health.status, 200);
     }
@@ -157,14 +151,18 @@ fn group_line(program: &Path, redis_port: u16) -> String {
 }
 
 #[tokio::test]
-async fn the_throughput_reads_as_a_sentence() -> Result<()> {
+async fn the_throughput_line_has_what_is_processed_and_failed_a_second() -> Result<()> {
     let redis = redis().await?;
     let line = group_line(&binaries().await?.group, redis.port());
     let line = line_of(Command::new("sh").args(["-c", &line]), "throughput").await?;
-    let (_, said) = line.split_once(" INFO ").context("no level")?;
-    let expected = "throughput: 0 processed/s (0 by all groups and consumers), 0 failed/s; 0 in flight, 0 queued, 0 consumers; so far 0 \
-                    processed, 0 duplicate, 0 failed";
-    assert_eq!(said, expected);
+    for field in [
+        "processed_per_second=0",
+        "failed_per_second=0",
+        "queued=0",
+        "consumers=0",
+    ] {
+        assert!(line.contains(&format!(" {field}")), "{line}");
+    }
     Ok(())
 }
 

@@ -145,7 +145,7 @@ impl Bus {
     ///
     /// # Errors
     /// When Redis cannot be reached.
-    pub async fn bury(&self, ids: &[&str]) -> Result<()> {
+    pub async fn fail(&self, ids: &[&str]) -> Result<()> {
         let mut connection = self.connect().await?;
         for batch in ids.chunks(BATCH) {
             let mut pipeline = redis::pipe();

@@ -1,104 +1,174 @@
-//! Starts the group: every role, in order.
+//! Starts the group: every role, those that receive before those that send.
 
-use redis_bus::{Endpoint, commit::Retention};
-use service_kit::supervisor::Supervisor;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use std::sync::Arc;
 
-use super::{
-    ground::{Delivering, Ground, Stages},
-    queue_roles::{QueueInput, QueueRoles},
-    serve::Served,
+use protocol::ConsumerId;
+use redis_bus::{
+    Endpoint,
+    commit::{ProcessedStream, Retention},
 };
+use service_kit::supervisor::Role;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::shared::Shared;
 use crate::{
-    consumer::registry::ConsumerGroup,
-    dead_letters::writer,
-    intake::{Buffer, subscription_health::Gaps},
-    queue::{MemoryQueue, settler},
+    consumer::{
+        health_checker::{HealthChecker, Rules},
+        membership::MembershipFollower,
+        sender::FailedDelivery,
+        sweeps::CheckRequests,
+    },
+    dead_letters::writer::{DeadLetterWriter, Letter},
+    dispatch::dispatcher::{Dispatcher, Pending},
+    intake::{Admission, Publish, listener::Listener},
+    observe::{server_checker::ServerChecker, throughput::Throughput},
+    queue::{
+        reader::{LeaseKeeper, Reader},
+        settler::Settler,
+    },
     settings::Settings,
 };
 
-/// How many requests that publish may wait for admission.
-const PUBLISHING: usize = 16;
-
-/// The roles at work.
+/// The roles at work; of those that are ended one by one, their tasks.
 #[derive(Debug)]
-pub(super) struct Running {
-    pub(super) supervisor: Supervisor,
-    pub(super) outboxes: Supervisor,
-    pub(super) stages: Stages,
-    /// What was heard and is not in the queue yet.
-    pub(super) buffer: Buffer,
-    /// What this replica was handed.
-    pub(super) queue: MemoryQueue,
-    pub(super) queue_roles: QueueRoles,
-    pub(super) group: ConsumerGroup,
+pub(super) struct Roles {
+    pub(super) shared: Shared,
     pub(super) listener: JoinHandle<()>,
+    pub(super) admission: JoinHandle<()>,
+    pub(super) reader: JoinHandle<()>,
+    pub(super) lease_keeper: JoinHandle<()>,
+    pub(super) settler: JoinHandle<()>,
     pub(super) dispatcher: JoinHandle<()>,
     pub(super) writer: JoinHandle<()>,
 }
 
-impl Running {
-    /// Starts every role, those that receive before those that send.
+impl Roles {
     pub(super) fn start(
         settings: Settings,
         endpoint: Endpoint,
         socket: TcpListener,
     ) -> anyhow::Result<Self> {
-        let Settings {
-            names,
-            consumers,
-            delivery,
-            retention,
-            dashboard,
-            ..
-        } = settings;
-        let (letters, to_write) = mpsc::channel(writer::WAITING);
-        let retention = Retention {
-            dedup_window: retention.dedup_window(),
-            max_len: 0,
+        let (shared, inputs) = Shared::new(settings, endpoint)?;
+        let (queue, receiver) = (shared.queue.clone(), shared.receiver.clone());
+        let phases = &shared.phases;
+
+        let writer = shared.writer(inputs.letters);
+        let writer = shared.run("dead letter writer", &phases.writing, writer);
+        let settler = Settler::new(queue, inputs.settlements);
+        let settler = shared.run("settler", &phases.writing, settler);
+        let dispatcher = shared.dispatcher(inputs.failed);
+        let dispatcher = shared.run("dispatcher", &phases.delivering, dispatcher);
+        let keeper = LeaseKeeper(receiver.leases.clone());
+        let lease_keeper = shared.run("lease keeper", &phases.keeping_leases, keeper);
+        let reader = Reader::new(inputs.reader, receiver);
+        let reader = shared.run("reader", &phases.reading, reader);
+        let admission = shared.admission(inputs.published);
+        let admission = shared.run("admission", &phases.reading, admission);
+
+        let checker = shared.health_checker(inputs.suspects);
+        shared.run("health checker", &phases.following, checker);
+        let follower = shared.membership_follower();
+        shared.run("membership follower", &phases.following, follower);
+        shared.run("throughput", &phases.following, shared.throughput());
+        let checker = ServerChecker {
+            connection: shared.connection.clone(),
         };
-        let ground = Ground::new(endpoint, letters, &names, &delivery)?;
-        let writer = ground.write_letters(to_write);
-        let (settlements, settled) = mpsc::channel(settler::WAITING);
-        let delivering = ground.deliver(&consumers, &delivery, settlements);
-        let Delivering {
-            group,
-            outboxes,
-            dispatcher,
-            suspected,
-        } = delivering;
-        let (publish, published) = mpsc::channel(PUBLISHING);
-        let input = QueueInput {
-            settled,
-            published,
-            window: retention.dedup_window,
-            max_deliveries: delivery.max_deliveries(),
-        };
-        let queue_roles = QueueRoles::start(&ground, &group, input);
-        let gaps = Gaps::default();
-        let sweeps = ground.follow(&group, suspected, &consumers, &names);
-        let served = Served {
-            group: &group,
-            sweeps: &sweeps,
-            gaps: &gaps,
-            reader_name: &queue_roles.reader_name,
-            publish,
-            capacity: consumers.max_consumer_group_size.get(),
-        };
-        ground.serve(socket, &served, &names, dashboard)?;
-        ground.watch(&group, &names, retention);
-        let listener = ground.listen(names.published_channel, gaps);
+        shared.run("server checker", &phases.following, checker);
+        shared.serve(socket)?;
+        let listener = shared.run("listener", &phases.listening, shared.listener());
         Ok(Self {
-            supervisor: ground.supervisor,
-            outboxes,
-            stages: ground.stages,
-            buffer: ground.buffer,
-            queue: ground.queue,
-            queue_roles,
-            group,
             listener,
+            admission,
+            reader,
+            lease_keeper,
+            settler,
             dispatcher,
             writer,
+            shared,
         })
+    }
+}
+
+impl Shared {
+    /// Has the supervisor run a role until its phase ends.
+    pub(super) fn run(
+        &self,
+        name: &str,
+        phase: &CancellationToken,
+        role: impl Role,
+    ) -> JoinHandle<()> {
+        self.supervisor.spawn(name, phase.clone(), role)
+    }
+
+    fn writer(&self, letters: mpsc::Receiver<Letter>) -> DeadLetterWriter {
+        let (queue, buffer) = (self.queue.clone(), self.buffer.clone());
+        DeadLetterWriter::new(queue, buffer, letters, self.metrics.dead_letters.clone())
+    }
+
+    fn dispatcher(&self, failed: mpsc::Receiver<FailedDelivery>) -> Dispatcher {
+        Dispatcher {
+            queue: self.local_queue.clone(),
+            buffer: self.buffer.clone(),
+            group: self.group.clone(),
+            failed,
+            letters: self.letters.clone(),
+            max_attempts: self.settings.delivery.max_attempts(),
+            budget: Arc::clone(&self.budget),
+            selection: self.settings.consumers.selection,
+            changed: Arc::clone(&self.changed),
+            pending: Pending::default(),
+        }
+    }
+
+    fn admission(&self, published: mpsc::Receiver<Publish>) -> Admission {
+        let (buffer, queue) = (self.buffer.clone(), self.queue.clone());
+        let window = self.settings.retention.dedup_window();
+        Admission::new(buffer, published, queue, self.receiver.clone(), window)
+    }
+
+    fn health_checker(&self, suspects: mpsc::Receiver<ConsumerId>) -> HealthChecker {
+        let rules = Rules {
+            every: self.settings.consumers.health_check_interval(),
+            capacity: self.capacity(),
+        };
+        let (list, group) = (self.list.clone(), self.group.clone());
+        let asked = CheckRequests {
+            suspects,
+            sweeps: self.sweeps.clone(),
+        };
+        HealthChecker::new(list, group, self.client.clone(), asked, rules)
+    }
+
+    fn membership_follower(&self) -> MembershipFollower {
+        MembershipFollower::new(
+            self.endpoint.clone(),
+            self.settings.names.consumer_list.clone(),
+            self.group.clone(),
+            self.sweeps.clone(),
+            self.capacity(),
+        )
+    }
+
+    fn throughput(&self) -> Throughput {
+        let retention = Retention {
+            dedup_window: self.settings.retention.dedup_window(),
+            max_len: 0,
+        };
+        let stream = self.settings.names.processed_stream.clone();
+        Throughput {
+            queue: self.local_queue.clone(),
+            group: self.group.clone(),
+            processed: ProcessedStream::new(self.connection.clone(), stream, retention),
+        }
+    }
+
+    fn listener(&self) -> Listener {
+        Listener::new(
+            self.endpoint.clone(),
+            self.settings.names.published_channel.clone(),
+            self.buffer.clone(),
+            self.subscription.clone(),
+        )
     }
 }

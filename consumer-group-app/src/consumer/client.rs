@@ -7,10 +7,7 @@ mod response_body;
 
 use std::{io, num::NonZeroU32, time::Duration};
 
-use hyper::{
-    StatusCode,
-    header::{HeaderValue, InvalidHeaderValue},
-};
+use hyper::{StatusCode, header::HeaderValue};
 use protocol::{
     ConsumerId,
     http::{GROUP, as_concurrency},
@@ -20,10 +17,10 @@ use service_kit::{resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout_at};
 
 use self::punctual::punctual;
-pub(crate) use self::{classify::Outcomes, request::Parcel};
+pub(crate) use self::{classify::Outcomes, request::DeliveryRequest};
 use crate::{
     consumer::{
-        connection::{Answer, Lane, LaneError, Lost},
+        connection::{ConnectionError, ConsumerConnection, ConsumerResponse, Truncation},
         own_fault::{OwnFaults, io_causes},
     },
     delivery::Outcome,
@@ -68,21 +65,22 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn new(consumer: &ConsumerId) -> Result<Self, InvalidHeaderValue> {
-        let host = HeaderValue::from_str(consumer.as_str())?;
-        Ok(Self {
+    pub(crate) fn new(consumer: &ConsumerId) -> Self {
+        // All of an id may stand in a header.
+        let host = HeaderValue::from_str(consumer.as_str());
+        Self {
             consumer: consumer.clone(),
-            host,
-        })
+            host: host.unwrap_or_else(|_| HeaderValue::from_static("")),
+        }
     }
 }
 
 /// How a request ended.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct DeliveryResponse {
     pub(crate) outcomes: Outcomes,
-    /// The lane, if it can be used again.
-    pub(crate) lane: Option<Lane>,
+    /// The connection, if it can be used again.
+    pub(crate) connection: Option<ConsumerConnection>,
     /// How long the consumer says it worked.
     pub(crate) work: Option<Duration>,
 }
@@ -105,38 +103,40 @@ impl ConsumerClient {
         }
     }
 
-    /// Hands messages to a consumer on an idle lane or a new one.
+    /// Hands messages to a consumer on an idle connection or a new one.
     pub(crate) async fn deliver(
         &self,
         target: Target,
-        idle: Option<Lane>,
-        parcel: Parcel,
-    ) -> Answered {
-        let (messages, consumer) = (parcel.messages, target.consumer.clone());
+        idle: Option<ConsumerConnection>,
+        request: DeliveryRequest,
+    ) -> DeliveryResponse {
+        let (messages, consumer) = (request.messages, target.consumer.clone());
         let deadline = Instant::now() + self.attempt_timeout;
-        let outcome = match self.exchange(target, idle, parcel, deadline).await {
-            Ok((answer, lane)) => {
+        let outcome = match self.exchange(target, idle, request, deadline).await {
+            Ok((answer, connection)) => {
                 let outcomes = match messages {
                     1 => Outcomes::All(classify::of_message(&answer)),
                     _ => classify::of_batch(&answer, messages),
                 };
                 let work = answer.work();
-                return Answered {
+                return DeliveryResponse {
                     outcomes,
-                    lane,
+                    connection,
                     work,
                 };
             }
-            Err(error @ LaneError::Connect(_)) => match self.own_faults.notice(&consumer, &error) {
-                Some(error) => Outcome::OwnFault(error),
-                None => Outcome::Unreachable(chain(&error)),
-            },
-            Err(LaneError::Late) => Outcome::TimedOut,
+            Err(error @ ConnectionError::Connect(_)) => {
+                match self.own_faults.notice(&consumer, &error) {
+                    Some(error) => Outcome::OwnFault(error),
+                    None => Outcome::Unreachable(chain(&error)),
+                }
+            }
+            Err(ConnectionError::Late) => Outcome::TimedOut,
             Err(error) => Outcome::Failed(chain(&error)),
         };
-        Answered {
+        DeliveryResponse {
             outcomes: Outcomes::All(outcome),
-            lane: None,
+            connection: None,
             work: None,
         }
     }
@@ -152,11 +152,7 @@ impl ConsumerClient {
     }
 
     async fn ask(&self, id: &ConsumerId) -> Health {
-        let target = match Target::new(id) {
-            Ok(target) => target,
-            Err(error) => return Health::Down(chain(&error)),
-        };
-        match self.answer_to_check(target).await {
+        match self.answer_to_check(Target::new(id)).await {
             Ok(answer) => of_check(&answer),
             Err(error) if is_refused(&error) => Health::Gone,
             Err(error) => match self.own_faults.notice(id, &error) {
@@ -166,47 +162,55 @@ impl ConsumerClient {
         }
     }
 
-    async fn answer_to_check(&self, target: Target) -> Result<Answer, LaneError> {
+    async fn answer_to_check(&self, target: Target) -> Result<ConsumerResponse, ConnectionError> {
         let deadline = Instant::now() + HEALTH_TIMEOUT;
-        let mut lane = self.open(&target, deadline).await?;
+        let mut connection = self.open(&target, deadline).await?;
         let request = request::health(target.host);
-        lane.send(request, MAX_HEALTH_BYTES, deadline).await
+        connection.send(request, MAX_HEALTH_BYTES, deadline).await
     }
 
-    async fn open(&self, target: &Target, deadline: Instant) -> Result<Lane, LaneError> {
-        let opening = timeout_at(deadline, Lane::open(&target.consumer, &self.resolver)).await;
-        opening.unwrap_or(Err(LaneError::Late))
+    async fn open(
+        &self,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<ConsumerConnection, ConnectionError> {
+        let opening = timeout_at(
+            deadline,
+            ConsumerConnection::open(&target.consumer, &self.resolver),
+        )
+        .await;
+        opening.unwrap_or(Err(ConnectionError::Late))
     }
 
     async fn exchange(
         &self,
         target: Target,
-        idle: Option<Lane>,
-        parcel: Parcel,
+        idle: Option<ConsumerConnection>,
+        request: DeliveryRequest,
         deadline: Instant,
-    ) -> Result<(Answer, Option<Lane>), LaneError> {
-        let most = parcel.max_answer_bytes();
-        if let Some(mut lane) = idle.filter(|lane| !lane.is_stale()) {
-            let request = parcel.clone().request(target.host.clone());
-            match lane.send(request, most, deadline).await {
-                Ok(answer) => return Ok(with_lane(answer, lane)),
+    ) -> Result<(ConsumerResponse, Option<ConsumerConnection>), ConnectionError> {
+        let most = request.max_answer_bytes();
+        if let Some(mut connection) = idle.filter(|connection| !connection.is_stale()) {
+            let request = request.clone().into_http(target.host.clone());
+            match connection.send(request, most, deadline).await {
+                Ok(answer) => return Ok(with_connection(answer, connection)),
                 // The consumer closed it while it was idle; it has not seen the messages.
-                Err(LaneError::Unsent) => {}
+                Err(ConnectionError::Unsent) => {}
                 Err(error) => return Err(error),
             }
         }
-        let mut lane = self.open(&target, deadline).await?;
-        let request = parcel.request(target.host);
-        let answer = lane.send(request, most, deadline).await?;
-        Ok(with_lane(answer, lane))
+        let mut connection = self.open(&target, deadline).await?;
+        let request = request.into_http(target.host);
+        let answer = connection.send(request, most, deadline).await?;
+        Ok(with_connection(answer, connection))
     }
 }
 
 /// What the answer to a health check says. Without its headers nobody knows whether it is a group's.
-fn of_check(answer: &Answer) -> Health {
+fn of_check(answer: &ConsumerResponse) -> Health {
     match answer.status {
         _ if answer.headers.contains_key(GROUP) => Health::NoConsumer,
-        StatusCode::OK if answer.lost == Some(Lost::Head) => {
+        StatusCode::OK if answer.lost == Some(Truncation::Head) => {
             Health::Down("the head of its answer cannot be read".to_owned())
         }
         StatusCode::OK => Health::Up(capacity(answer)),
@@ -216,7 +220,7 @@ fn of_check(answer: &Answer) -> Health {
 
 /// What the answer says of how much the consumer takes. A value that is none is ignored, and so is whatever else it
 /// says.
-fn capacity(answer: &Answer) -> Capacity {
+fn capacity(answer: &ConsumerResponse) -> Capacity {
     if answer.lost.is_some() {
         return Capacity::default();
     }
@@ -229,13 +233,16 @@ fn capacity(answer: &Answer) -> Capacity {
     }
 }
 
-/// The lane of an answer, if it can be used again.
-fn with_lane(answer: Answer, lane: Lane) -> (Answer, Option<Lane>) {
+/// The connection of an answer, if it can be used again.
+fn with_connection(
+    answer: ConsumerResponse,
+    connection: ConsumerConnection,
+) -> (ConsumerResponse, Option<ConsumerConnection>) {
     let is_whole = answer.lost.is_none();
-    (answer, is_whole.then_some(lane))
+    (answer, is_whole.then_some(connection))
 }
 
 /// Whether the other machine said that nothing listens at the address.
-fn is_refused(error: &LaneError) -> bool {
+fn is_refused(error: &ConnectionError) -> bool {
     io_causes(error).any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }

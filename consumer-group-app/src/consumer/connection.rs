@@ -1,10 +1,10 @@
 //! One HTTP/1.1 connection to a consumer, driven by the attempt that uses it.
 //!
 //! A general client keeps each connection in a task of its own, so that every message crosses tasks, and
-//! often threads, four times. Here an outbox holds its idle lanes itself, and the attempt under way on a
-//! lane polls it: a message stays within the task of its outbox.
+//! often threads, four times. Here a sender holds its idle connections itself, and the attempt under way on a
+//! connection polls it: a message stays within the task of its sender.
 
-mod metered;
+mod limited_stream;
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::Incoming,
-    client::conn::http1::{self, Connection, SendRequest},
+    client::conn::http1::{self, Connection as Driver, SendRequest},
     header::{DATE, RETRY_AFTER},
 };
 use hyper_util::rt::TokioIo;
@@ -31,7 +31,7 @@ use protocol::{
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, resolver::Resolver, telemetry::chain};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::metered::{Meter, Metered};
+use self::limited_stream::{LimitedStream, ReadLimit};
 use crate::consumer::retry_after;
 
 /// How long a connection may take to be made.
@@ -43,17 +43,17 @@ const MAX_HEAD_BYTES: usize = 512 * 1024;
 
 /// What a consumer answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ConsumerResponse {
     pub(crate) status: StatusCode,
     /// Its headers; none when the head is lost.
     pub(crate) headers: HeaderMap,
     /// As much of it as could be read.
     pub(crate) body: Vec<u8>,
     /// What is missing.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) lost: Option<Truncation>,
 }
 
-impl Answer {
+impl ConsumerResponse {
     /// `Retry-After`; a date is meant by the clock of who sent it.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = |name| self.headers.get(name)?.to_str().ok();
@@ -69,9 +69,9 @@ impl Answer {
     }
 }
 
-/// What could not be read of an answer whose status is known. The lane is of no more use then.
+/// What could not be read of an answer whose status is known. The connection is of no more use then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum Truncation {
     /// All but the status, such as with a head that is too large.
     Head,
     /// The end of a body that is longer than anybody needs.
@@ -84,7 +84,7 @@ pub(crate) enum Lost {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LaneError {
+pub(crate) enum ConnectionError {
     /// The consumer could not be connected to; it has not seen the message.
     #[error("cannot connect to the consumer")]
     Connect(#[source] io::Error),
@@ -103,33 +103,33 @@ pub(crate) enum LaneError {
 }
 
 /// A connection that carries one request at a time.
-pub(crate) struct Lane {
+pub(crate) struct ConsumerConnection {
     sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Metered>, Full<Bytes>>,
-    meter: Meter,
+    driver: Driver<TokioIo<LimitedStream>, Full<Bytes>>,
+    limit: ReadLimit,
     last_used: Instant,
 }
 
-impl Lane {
+impl ConsumerConnection {
     /// Connects to a consumer.
     pub(crate) async fn open(
         consumer: &ConsumerId,
         resolver: &Resolver,
-    ) -> Result<Self, LaneError> {
+    ) -> Result<Self, ConnectionError> {
         let connecting = resolver.connect(consumer.host(), consumer.port());
         let connected = timeout(CONNECT_TIMEOUT, connecting).await;
         let stream = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(LaneError::Connect)?;
-        stream.set_nodelay(true).map_err(LaneError::Connect)?;
-        let meter = Meter::default();
-        let metered = Metered::new(stream, meter.clone());
-        let handshake = http1::handshake(TokioIo::new(metered)).await;
-        let (sender, connection) = handshake.map_err(LaneError::Broken)?;
+            .map_err(ConnectionError::Connect)?;
+        stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
+        let limit = ReadLimit::default();
+        let limited_stream = LimitedStream::new(stream, limit.clone());
+        let handshake = http1::handshake(TokioIo::new(limited_stream)).await;
+        let (sender, driver) = handshake.map_err(ConnectionError::Broken)?;
         Ok(Self {
             sender,
-            connection,
-            meter,
+            driver,
+            limit,
             last_used: Instant::now(),
         })
     }
@@ -140,44 +140,44 @@ impl Lane {
     }
 
     /// Sends a request and reads the answer, of its body no more than `most` bytes. After an error the
-    /// lane is of no more use.
+    /// connection is of no more use.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
         most: usize,
         deadline: Instant,
-    ) -> Result<Answer, LaneError> {
+    ) -> Result<ConsumerResponse, ConnectionError> {
         let Self {
             sender,
-            connection,
-            meter,
+            driver,
+            limit,
             last_used,
         } = self;
-        meter.begin(MAX_HEAD_BYTES + most);
+        limit.begin(MAX_HEAD_BYTES + most);
         // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
-        let ready = drive(connection, sender.ready()).await;
+        let ready = drive(driver, sender.ready()).await;
         if ready.is_none_or(|ready| ready.is_err()) {
-            return Err(LaneError::Unsent);
+            return Err(ConnectionError::Unsent);
         }
         let exchange = async {
             let sending = sender.send_request(request);
             match timeout_at(deadline, sending).await {
-                Ok(Ok(response)) => Ok(read(response, most, meter, deadline).await),
-                Ok(Err(error)) => without_head(error, meter),
-                Err(_) => Err(LaneError::Late),
+                Ok(Ok(response)) => Ok(read(response, most, limit, deadline).await),
+                Ok(Err(error)) => without_head(error, limit),
+                Err(_) => Err(ConnectionError::Late),
             }
         };
-        let answer = drive(connection, exchange)
+        let answer = drive(driver, exchange)
             .await
-            .ok_or(LaneError::Ended)??;
+            .ok_or(ConnectionError::Ended)??;
         *last_used = Instant::now();
         Ok(answer)
     }
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for ConsumerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane")
+        f.debug_struct("ConsumerConnection")
             .field("last_used", &self.last_used)
             .finish_non_exhaustive()
     }
@@ -185,7 +185,7 @@ impl fmt::Debug for Lane {
 
 /// Polls the connection beside what waits for it; `None` when it ends and what waits does not.
 async fn drive<T>(
-    connection: &mut Connection<TokioIo<Metered>, Full<Bytes>>,
+    driver: &mut Driver<TokioIo<LimitedStream>, Full<Bytes>>,
     exchange: impl Future<Output = T>,
 ) -> Option<T> {
     let mut exchange = pin!(exchange);
@@ -194,7 +194,7 @@ async fn drive<T>(
             return Poll::Ready(Some(result));
         }
         // How it ended reaches the exchange, too, as its own error.
-        let has_ended = Pin::new(&mut *connection).poll(context).is_ready();
+        let has_ended = Pin::new(&mut *driver).poll(context).is_ready();
         match exchange.as_mut().poll(context) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if has_ended => Poll::Ready(None),
@@ -206,29 +206,32 @@ async fn drive<T>(
 
 /// What is known when the head of an answer cannot be read. The consumer may have done the work all the same,
 /// so its status counts when there is one.
-fn without_head(error: hyper::Error, meter: &Meter) -> Result<Answer, LaneError> {
+fn without_head(
+    error: hyper::Error,
+    limit: &ReadLimit,
+) -> Result<ConsumerResponse, ConnectionError> {
     if error.is_canceled() {
-        return Err(LaneError::Unsent);
+        return Err(ConnectionError::Unsent);
     }
-    match meter.status() {
-        Some(status) if error.is_parse() => Ok(Answer {
+    match limit.status() {
+        Some(status) if error.is_parse() => Ok(ConsumerResponse {
             status,
             headers: HeaderMap::new(),
             body: Vec::new(),
-            lost: Some(Lost::Head),
+            lost: Some(Truncation::Head),
         }),
-        _ => Err(LaneError::Broken(error)),
+        _ => Err(ConnectionError::Broken(error)),
     }
 }
 
-/// Reads to the end, so that an answer that breaks off is noticed and the lane can be used again, but no
+/// Reads to the end, so that an answer that breaks off is noticed and the connection can be used again, but no
 /// more than `most` bytes.
 async fn read(
     response: Response<Incoming>,
     most: usize,
-    meter: &Meter,
+    limit: &ReadLimit,
     deadline: Instant,
-) -> Answer {
+) -> ConsumerResponse {
     let (head, mut incoming) = response.into_parts();
     let mut body = Vec::new();
     let reading = async {
@@ -239,20 +242,20 @@ async fn read(
                     let room = most - body.len();
                     body.extend_from_slice(data.get(..room).unwrap_or(&data));
                     if data.len() > room {
-                        return Some(Lost::Excess);
+                        return Some(Truncation::Excess);
                     }
                 }
-                Err(_) if meter.is_used_up() => return Some(Lost::Excess),
-                Err(error) => return Some(Lost::Broken(chain(&error))),
+                Err(_) if limit.is_used_up() => return Some(Truncation::Excess),
+                Err(error) => return Some(Truncation::Broken(chain(&error))),
             }
         }
         None
     };
     let lost = timeout_at(deadline, reading).await;
-    Answer {
+    ConsumerResponse {
         status: head.status,
         headers: head.headers,
         body,
-        lost: lost.unwrap_or(Some(Lost::Late)),
+        lost: lost.unwrap_or(Some(Truncation::Late)),
     }
 }

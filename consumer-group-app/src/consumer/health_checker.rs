@@ -14,10 +14,9 @@ use redis_bus::{
     consumer_list::{ConsumerList, Registration},
 };
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::{
-    sync::mpsc,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
@@ -31,7 +30,7 @@ use self::{
 use crate::consumer::{
     client::{ConsumerClient, Health},
     registry::ConsumerGroup,
-    sweeps::Sweeps,
+    sweeps::CheckRequests,
 };
 
 /// How many consumers are checked at once.
@@ -57,9 +56,7 @@ pub(crate) struct HealthChecker {
     list: ConsumerList,
     group: ConsumerGroup,
     client: ConsumerClient,
-    suspects: mpsc::Receiver<ConsumerId>,
-    /// Where others ask for a check of all members.
-    pub(crate) sweeps: Sweeps,
+    requests: CheckRequests,
     rules: Rules,
     missed: Missed,
     /// Waiting for a check.
@@ -70,8 +67,8 @@ pub(crate) struct HealthChecker {
     swept: HashSet<ConsumerId>,
     /// When those were asked that were within the last second.
     asked: HashMap<ConsumerId, Instant>,
-    failures: Occasionally,
-    lines: Occasionally,
+    failures: LogThrottle,
+    lines: LogThrottle,
 }
 
 /// What the operator says about checks.
@@ -88,23 +85,22 @@ impl HealthChecker {
         list: ConsumerList,
         group: ConsumerGroup,
         client: ConsumerClient,
-        suspects: mpsc::Receiver<ConsumerId>,
+        requests: CheckRequests,
         rules: Rules,
     ) -> Self {
         Self {
             list,
             group,
             client,
-            suspects,
-            sweeps: Sweeps::default(),
+            requests,
             rules,
             missed: Missed::new(rules.capacity),
             to_check: VecDeque::new(),
             marked: HashSet::new(),
             swept: HashSet::new(),
             asked: HashMap::new(),
-            failures: Occasionally::every(WARN_EVERY),
-            lines: Occasionally::times(LINES, LINES_EVERY),
+            failures: LogThrottle::every(WARN_EVERY),
+            lines: LogThrottle::times(LINES, LINES_EVERY),
         }
     }
 
@@ -118,7 +114,7 @@ impl HealthChecker {
         for interval in [&mut look_again, &mut ask_again] {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
-        let (group, sweeps) = (self.group.clone(), self.sweeps.clone());
+        let (group, sweeps) = (self.group.clone(), self.requests.sweeps.clone());
         let (mut checks, mut looks) = (JoinSet::new(), JoinSet::new());
         loop {
             while checks.len() < CHECKS_AT_ONCE
@@ -135,20 +131,20 @@ impl HealthChecker {
                             self.rules.every
                         }
                         Err(cause) => {
-                            self.complain(&cause);
+                            self.log_failure(&cause);
                             backoff.next_wait()
                         }
                     };
                     next_sweep = Instant::now() + wait;
                 }
                 () = sweeps.wanted(), if self.swept.is_empty() => next_sweep = Instant::now(),
-                Some(id) = self.suspects.recv() => self.mark_first(id),
+                Some(id) = self.requests.suspects.recv() => self.mark_first(id),
                 ids = group.to_ask() => ids.into_iter().for_each(|id| self.mark_first(id)),
                 _ = ask_again.tick() => self.ask_again(),
                 Some(checked) = checks.join_next() => {
                     let Some(checked) = all_ended(checked, &mut checks) else { return };
                     if let Err(cause) = self.act(checked).await {
-                        self.complain(&cause);
+                        self.log_failure(&cause);
                     }
                 }
                 Some(looked) = looks.join_next() => {
@@ -174,10 +170,10 @@ impl HealthChecker {
             let first = start.escape_ascii();
             warn!(entries, %first, "removing what is no consumer id");
             self.list.remove(&members.malformed).await?;
-            self.sweeps.removed();
+            self.requests.sweeps.removed();
         }
         if members.consumers.is_empty() {
-            self.sweeps.ended();
+            self.requests.sweeps.ended();
         }
         self.swept.extend(members.consumers.iter().cloned());
         for id in members.consumers {
@@ -233,7 +229,7 @@ impl HealthChecker {
         }
         let removed = self.remove(dead).await;
         if was_sweeping && self.swept.is_empty() {
-            self.sweeps.ended();
+            self.requests.sweeps.ended();
         }
         removed
     }
@@ -250,7 +246,7 @@ impl HealthChecker {
                     "removed a consumer that does not answer");
             }
         }
-        self.sweeps.removed();
+        self.requests.sweeps.removed();
         Ok(())
     }
 
@@ -268,12 +264,12 @@ impl HealthChecker {
                         info!(consumer.id = %id, suppressed, "put back a consumer that answers again");
                     }
                 }
-                Err(cause) => self.complain(&cause),
+                Err(cause) => self.log_failure(&cause),
             },
         }
     }
 
-    fn complain(&self, cause: &BusError) {
+    fn log_failure(&self, cause: &BusError) {
         if let Some(suppressed) = self.failures.due() {
             warn!(
                 cause = chain(cause),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::ConsumerId;
 use redis_bus::{BusError, Endpoint, consumer_watch::ConsumerWatch};
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,18 +21,18 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 /// Whoever else writes the list may not know how many consumers the group may have: of a longer list the
 /// first ones count.
 #[derive(Debug)]
-pub(crate) struct Mirror {
+pub(crate) struct MembershipFollower {
     endpoint: Endpoint,
     key: String,
     group: ConsumerGroup,
     sweeps: Sweeps,
     /// How many consumers the group may have.
     capacity: usize,
-    failures: Occasionally,
-    overflows: Occasionally,
+    failures: LogThrottle,
+    overflows: LogThrottle,
 }
 
-impl Mirror {
+impl MembershipFollower {
     pub(crate) fn new(
         endpoint: Endpoint,
         key: String,
@@ -46,8 +46,8 @@ impl Mirror {
             group,
             sweeps,
             capacity,
-            failures: Occasionally::every(WARN_EVERY),
-            overflows: Occasionally::every(WARN_EVERY),
+            failures: LogThrottle::every(WARN_EVERY),
+            overflows: LogThrottle::every(WARN_EVERY),
         }
     }
 
@@ -83,7 +83,7 @@ impl Mirror {
     }
 }
 
-impl Role for Mirror {
+impl Role for MembershipFollower {
     async fn run(&mut self, cancelled: CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         while !cancelled.is_cancelled() {

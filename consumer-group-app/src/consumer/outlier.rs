@@ -39,7 +39,7 @@ pub(crate) enum Fitness {
 /// Outlier detection as Envoy does it: consecutive failures eject for a time that grows. Each verdict has its own
 /// end, so that none shortens another.
 #[derive(Debug, Default)]
-pub(crate) struct Standing(Mutex<State>);
+pub(crate) struct OutlierDetector(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -54,7 +54,7 @@ struct State {
     waiting_until: Option<Instant>,
 }
 
-impl Standing {
+impl OutlierDetector {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,7 +159,7 @@ mod tests {
     use crate::delivery::Settled;
 
     /// Notes the outcome of an attempt that begins and ends now.
-    fn note(standing: &Standing, outcome: &Outcome) -> bool {
+    fn note(standing: &OutlierDetector, outcome: &Outcome) -> bool {
         standing.note(outcome, Instant::now())
     }
 
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn five_failures_in_a_row_eject_for_a_second() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         let ejected: Vec<_> = (0..5).map(|_| note(&standing, &failed())).collect();
         assert_eq!(ejected, [false, false, false, false, true]);
         assert_eq!(standing.fitness(), Fitness::Ejected);
@@ -183,7 +183,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_success_between_failures_starts_the_count_anew() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         for _ in 0..20 {
             (0..4).for_each(|_| assert!(!note(&standing, &failed())));
             note(&standing, &Outcome::Delivered(Settled::NotYet));
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ejections_double_up_to_a_minute_and_start_anew_after_a_success() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         let mut lasted = Vec::new();
         for _ in 0..8 {
             assert!(note(&standing, &refused()));
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_fault_of_this_side_is_waited_for_and_not_held_against_the_consumer() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         let own_fault = || Outcome::OwnFault("no file descriptor".to_owned());
         for _ in 0..100 {
             assert!(!note(&standing, &own_fault()));
@@ -230,7 +230,7 @@ mod tests {
     async fn a_success_begun_before_a_verdict_does_not_lift_it() {
         let before = Instant::now();
         for verdict in [Outcome::Busy(Duration::from_secs(30)), refused()] {
-            let standing = Standing::default();
+            let standing = OutlierDetector::default();
             advance(Duration::from_millis(1)).await;
             note(&standing, &verdict);
             standing.note(&Outcome::Delivered(Settled::NotYet), before);
@@ -240,7 +240,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_shorter_verdict_does_not_shorten_a_longer_one() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         note(&standing, &Outcome::Busy(Duration::from_secs(30)));
         note(&standing, &Outcome::Busy(Duration::from_secs(1)));
         advance(Duration::from_secs(29)).await;
@@ -262,7 +262,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rejection_by_one_that_never_delivered_clears_nothing() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         let rejected = Outcome::Rejected("no".to_owned());
         for _ in 0..4 {
             note(&standing, &failed());
@@ -280,7 +280,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_consumer_is_left_alone_as_long_as_it_asks_and_no_longer_than_a_minute() {
-        let standing = Standing::default();
+        let standing = OutlierDetector::default();
         assert!(!note(&standing, &Outcome::Busy(Duration::from_secs(3))));
         assert_eq!(standing.fitness(), Fitness::Closed);
         advance(Duration::from_secs(3)).await;

@@ -4,7 +4,7 @@ use std::{error::Error, io, sync::Arc, time::Duration};
 
 use nix::errno::Errno;
 use protocol::ConsumerId;
-use service_kit::{occasionally::Occasionally, telemetry::chain};
+use service_kit::{log_throttle::LogThrottle, telemetry::chain};
 use tracing::error;
 
 /// How often a fault that lasts is logged again.
@@ -12,11 +12,11 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Watches for connections that fail on this side; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct OwnFaults(Arc<Occasionally>);
+pub(crate) struct OwnFaults(Arc<LogThrottle>);
 
 impl OwnFaults {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Occasionally::every(LOG_EVERY)))
+        Self(Arc::new(LogThrottle::every(LOG_EVERY)))
     }
 
     /// The error in words when it is this process's or this machine's fault, which is logged.

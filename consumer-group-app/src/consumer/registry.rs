@@ -1,7 +1,6 @@
 //! The consumers of the group, as the list in Redis says, and who may be picked of them.
 
-mod gone;
-mod handle;
+mod departed;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,18 +10,16 @@ use std::{
 };
 
 use protocol::ConsumerId;
-use service_kit::occasionally::Occasionally;
-use tokio::{sync::Notify, time::Instant};
+use service_kit::log_throttle::LogThrottle;
+use tokio::{sync::Notify, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use self::gone::{Gone, Leaving};
-pub(crate) use self::handle::Member;
+use self::departed::Departed;
 use crate::{
     consumer::{
-        client::Capacity,
-        outlier::Fitness,
-        sender::{Opened, Outboxes},
-        stats::Outcomes,
+        client::Capacity, handle::ConsumerHandle, outlier::Fitness, sender::Senders,
+        stats::OutcomeCounts,
     },
     observe::status::{ConsumerState, ConsumerStatus},
 };
@@ -37,27 +34,41 @@ pub(crate) struct ConsumerGroup(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    outboxes: Outboxes,
+    senders: Senders,
     members: Mutex<Vec<Member>>,
-    gone: Mutex<Gone>,
+    departed: Mutex<Departed>,
     /// What those declared that registered here, members or about to be.
     declared: Mutex<HashMap<ConsumerId, NonZeroU32>>,
     changed: Arc<Notify>,
     to_ask: Notify,
-    lines: Occasionally,
+    lines: LogThrottle,
+}
+
+/// A consumer that is in the list.
+#[derive(Debug)]
+struct Member {
+    consumer: Arc<ConsumerHandle>,
+    /// Ends some time after `left`.
+    sender: JoinHandle<()>,
+    left: CancellationToken,
+    since: Instant,
+    /// Whether its health check was answered well since it joined. Until then it is given nothing.
+    has_answered: bool,
+    /// Whether it should be asked now.
+    is_to_be_asked: bool,
 }
 
 impl ConsumerGroup {
     /// A group without members; `changed` is notified when the members change.
-    pub(crate) fn new(outboxes: Outboxes, changed: Arc<Notify>) -> Self {
+    pub(crate) fn new(senders: Senders, changed: Arc<Notify>) -> Self {
         Self(Arc::new(Shared {
-            outboxes,
+            senders,
             members: Mutex::default(),
-            gone: Mutex::default(),
+            departed: Mutex::default(),
             declared: Mutex::default(),
             changed,
             to_ask: Notify::new(),
-            lines: Occasionally::times(LINES, LINES_EVERY),
+            lines: LogThrottle::times(LINES, LINES_EVERY),
         }))
     }
 
@@ -68,8 +79,11 @@ impl ConsumerGroup {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gone(&self) -> MutexGuard<'_, Gone> {
-        self.0.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    fn departed(&self) -> MutexGuard<'_, Departed> {
+        self.0
+            .departed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn declared(&self) -> MutexGuard<'_, HashMap<ConsumerId, NonZeroU32>> {
@@ -77,31 +91,30 @@ impl ConsumerGroup {
         declared.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the members those of the list: who is new gets an outbox, whose id is gone loses it.
+    /// Makes the members those of the list: who is new gets a sender, whose id is gone loses it.
     pub(crate) fn follow(&self, list: &[ConsumerId]) {
         let listed: HashSet<&ConsumerId> = list.iter().collect();
         let mut members = self.members();
-        let mut gone = self.gone();
-        gone.tidy();
+        let mut departed = self.departed();
+        departed.tidy();
         let before = members.len();
-        for left in members.extract_if(.., |member| !listed.contains(&member.id)) {
+        for left in members.extract_if(.., |member| !listed.contains(&member.consumer.id)) {
             left.left.cancel();
             if left.has_answered
                 && let Some(suppressed) = self.0.lines.due()
             {
-                info!(consumer.id = %left.id, suppressed, "a consumer left");
+                info!(consumer.id = %left.consumer.id, suppressed, "a consumer left");
             }
-            gone.leaving.push(Leaving {
-                id: left.id,
-                window: Arc::downgrade(&left.window),
-                record: left.record,
-            });
+            departed.add(left.consumer, left.sender);
         }
         let has_lost = members.len() != before;
         if has_lost {
             self.declared().retain(|id, _| listed.contains(id));
         }
-        let present: HashSet<_> = members.iter().map(|member| member.id.clone()).collect();
+        let present: HashSet<_> = members
+            .iter()
+            .map(|member| member.consumer.id.clone())
+            .collect();
         let new = list.iter().filter(|id| !present.contains(id));
         let before = members.len();
         members.extend(new.map(|id| self.join(id)));
@@ -114,19 +127,11 @@ impl ConsumerGroup {
     }
 
     fn join(&self, id: &ConsumerId) -> Member {
-        let left = self.0.outboxes.stop.child_token();
-        let Opened {
-            outbox,
-            window,
-            standing,
-            record,
-        } = self.0.outboxes.open(id, left.clone());
+        let left = self.0.senders.stop.child_token();
+        let (consumer, sender) = self.0.senders.start(id, left.clone());
         Member {
-            id: id.clone(),
-            outbox,
-            window,
-            standing,
-            record,
+            consumer,
+            sender,
             left,
             since: Instant::now(),
             has_answered: false,
@@ -136,12 +141,12 @@ impl ConsumerGroup {
 
     /// The members that may be picked now. When more than half are ejected for failing, ejection is
     /// ignored: the fault is then likelier with the message, or the network, than with all of them.
-    pub(crate) fn candidates(&self) -> Vec<Member> {
+    pub(crate) fn candidates(&self) -> Vec<Arc<ConsumerHandle>> {
         let members = self.members();
         let members = members.iter().filter(|member| member.has_answered);
         let fitness: Vec<_> = members
             .clone()
-            .map(|member| member.standing.fitness())
+            .map(|member| member.consumer.outlier.fitness())
             .collect();
         let out = fitness
             .iter()
@@ -156,38 +161,34 @@ impl ConsumerGroup {
         let picked = members
             .zip(&fitness)
             .filter(|(_, fitness)| may_be_picked(fitness));
-        picked.map(|(member, _)| member.clone()).collect()
+        picked
+            .map(|(member, _)| Arc::clone(&member.consumer))
+            .collect()
     }
 
     /// Every member and its state, and those that have left and are not done yet.
     pub(crate) fn states(&self) -> Vec<ConsumerStatus> {
         let members = self.members();
         let member = |member: &Member| {
-            let state = match member.standing.fitness() {
+            let state = match member.consumer.outlier.fitness() {
                 _ if !member.has_answered => ConsumerState::Joining,
                 Fitness::Active | Fitness::Waiting => ConsumerState::Active,
                 Fitness::Ejected | Fitness::Closed => ConsumerState::Ejected,
             };
-            ConsumerStatus::new(&member.id, state, &member.window, &member.record)
+            ConsumerStatus::new(&member.consumer, state)
         };
-        let gone = self.gone();
-        let draining = gone.leaving.iter().filter_map(|leaving| {
-            let window = leaving.window.upgrade()?;
-            let (id, state) = (&leaving.id, ConsumerState::Draining);
-            Some(ConsumerStatus::new(id, state, &window, &leaving.record))
-        });
+        let departed = self.departed();
+        let draining = departed.draining();
+        let draining = draining.map(|it| ConsumerStatus::new(it, ConsumerState::Draining));
         members.iter().map(member).chain(draining).collect()
     }
 
     /// What all attempts since the start came to, and how often any consumer was left out.
-    pub(crate) fn counts(&self) -> (Outcomes, u64) {
+    pub(crate) fn counts(&self) -> (OutcomeCounts, u64) {
         let members = self.members();
-        let gone = self.gone();
-        let (mut outcomes, mut ejections) = (gone.outcomes, gone.ejections);
-        let present = members.iter().map(|member| &member.record);
-        let records = present.chain(gone.leaving.iter().map(|leaving| &leaving.record));
-        for record in records {
-            let (more, further) = record.counts();
+        let (mut outcomes, mut ejections) = self.departed().counts();
+        for member in members.iter() {
+            let (more, further) = member.consumer.stats.counts();
             outcomes.add(&more);
             ejections += further;
         }
@@ -202,11 +203,11 @@ impl ConsumerGroup {
         } = capacity;
         let concurrency = concurrency.or_else(|| self.declared().get(id).copied());
         let mut members = self.members();
-        let Some(member) = members.iter_mut().find(|member| member.id == *id) else {
+        let Some(member) = members.iter_mut().find(|member| member.consumer.id == *id) else {
             return;
         };
-        member.window.set_max_batch(max_batch);
-        member.window.set_declared(concurrency);
+        member.consumer.window.set_max_batch(max_batch);
+        member.consumer.window.set_declared(concurrency);
         if !member.has_answered {
             member.has_answered = true;
             if let Some(suppressed) = self.0.lines.due() {
@@ -225,7 +226,11 @@ impl ConsumerGroup {
             Some(concurrency) => self.declared().insert(id.clone(), concurrency),
             None => self.declared().remove(id),
         };
-        if let Some(member) = self.members().iter_mut().find(|member| member.id == *id) {
+        if let Some(member) = self
+            .members()
+            .iter_mut()
+            .find(|member| member.consumer.id == *id)
+        {
             member.is_to_be_asked = true;
             self.0.to_ask.notify_one();
         }
@@ -235,7 +240,7 @@ impl ConsumerGroup {
     pub(crate) fn has_more_than(&self, ids: &[ConsumerId]) -> bool {
         self.members()
             .iter()
-            .any(|member| !ids.contains(&member.id))
+            .any(|member| !ids.contains(&member.consumer.id))
     }
 
     /// Waits until some members should be asked how they are, and takes those.
@@ -243,7 +248,7 @@ impl ConsumerGroup {
         self.0.to_ask.notified().await;
         let mut members = self.members();
         let asked = members.iter_mut().filter_map(|member| {
-            std::mem::take(&mut member.is_to_be_asked).then(|| member.id.clone())
+            std::mem::take(&mut member.is_to_be_asked).then(|| member.consumer.id.clone())
         });
         asked.collect()
     }
@@ -252,14 +257,14 @@ impl ConsumerGroup {
     pub(crate) fn joining(&self) -> Vec<ConsumerId> {
         let members = self.members();
         let joining = members.iter().filter(|member| !member.has_answered);
-        joining.map(|member| member.id.clone()).collect()
+        joining.map(|member| member.consumer.id.clone()).collect()
     }
 
     /// For how long a member has been joining; `None` when it has joined, or is no member.
     pub(crate) fn joining_for(&self, id: &ConsumerId) -> Option<Duration> {
         let members = self.members();
         let mut joining = members.iter().filter(|member| !member.has_answered);
-        let member = joining.find(|member| member.id == *id)?;
+        let member = joining.find(|member| member.consumer.id == *id)?;
         Some(member.since.elapsed())
     }
 

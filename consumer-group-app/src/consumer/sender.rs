@@ -1,14 +1,13 @@
 //! The messages on their way to one consumer.
 
 mod attempt;
-mod opening;
+mod senders;
 mod settling;
 mod spans;
 
 use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use protocol::ConsumerId;
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, supervisor::Role};
 use tokio::{
     sync::mpsc,
@@ -16,17 +15,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::opening::{Opened, Outboxes};
+pub(crate) use self::senders::Senders;
 use self::{
-    attempt::{Attempt, batch, parcel},
+    attempt::{Attempt, batch, request_for},
     spans::Spans,
 };
 use crate::{
     consumer::{
-        client::Target,
-        connection::Lane,
-        outlier::{Fitness, Standing},
-        stats::Record,
+        client::Target, connection::ConsumerConnection, handle::ConsumerHandle, outlier::Fitness,
         window::WindowControl,
     },
     delivery::{Delivery, Outcome},
@@ -37,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A delivery that failed.
 #[derive(Debug)]
-pub(crate) struct Returned {
+pub(crate) struct FailedDelivery {
     pub(crate) delivery: Delivery,
     pub(crate) outcome: Outcome,
     /// Whether the consumer ever delivered a message.
@@ -46,23 +42,21 @@ pub(crate) struct Returned {
 
 /// The role that delivers to one consumer, no more at a time than its window allows.
 #[derive(Debug)]
-struct Outbox {
-    consumer: ConsumerId,
+struct Sender {
+    consumer: Arc<ConsumerHandle>,
     target: Target,
     window: WindowControl,
-    standing: Arc<Standing>,
-    record: Arc<Record>,
     waiting: mpsc::Receiver<Delivery>,
     /// Taken from the waiting, to be given to the consumer first.
     next: VecDeque<Delivery>,
     /// Whether the consumer was left out, or did not answer, since it last did well.
     was_away: bool,
     /// Connections that carry nothing now, the one used last at the end.
-    idle: Vec<Lane>,
-    shared: Outboxes,
+    idle: Vec<ConsumerConnection>,
+    shared: Senders,
 }
 
-impl Role for Outbox {
+impl Role for Sender {
     /// After `left` it gives back what waits and finishes what is under way; after `stop` it gives
     /// back that, too.
     async fn run(&mut self, left: CancellationToken) {
@@ -105,11 +99,11 @@ impl Role for Outbox {
     }
 }
 
-impl Outbox {
+impl Sender {
     /// Starts an attempt with what waits now, as far as the consumer takes it. While it is closed, what waits
     /// goes elsewhere.
     fn attempt(&mut self) -> Option<impl Future<Output = Attempt> + Send + 'static> {
-        if self.standing.fitness() == Fitness::Closed {
+        if self.consumer.outlier.fitness() == Fitness::Closed {
             self.drop_waiting();
             return None;
         }
@@ -122,10 +116,10 @@ impl Outbox {
         let mut deliveries = batch(&mut self.next, most);
         let begun = Instant::now();
         for delivery in &mut deliveries {
-            delivery.held.begin_attempt();
+            delivery.leased.begin_attempt();
         }
-        let mut parcel = parcel(&deliveries)?;
-        let spans = Spans::begin(&deliveries, &self.consumer, &mut parcel);
+        let mut request = request_for(&deliveries)?;
+        let spans = Spans::begin(&deliveries, &self.consumer.id, &mut request);
         let number = self.window.begin(deliveries.len(), begun);
         let (client, target, idle) = (
             self.shared.client.clone(),
@@ -133,7 +127,7 @@ impl Outbox {
             self.idle.pop(),
         );
         Some(async move {
-            let answered = client.deliver(target, idle, parcel).await;
+            let answered = client.deliver(target, idle, request).await;
             spans.end(&answered.outcomes);
             Attempt {
                 number,
@@ -159,7 +153,7 @@ impl Outbox {
     /// So many messages are bound to the consumer no more, without having been given to it.
     fn release(&self, messages: usize) {
         if messages > 0 {
-            self.window.window().release(messages);
+            self.consumer.window.release(messages);
             self.shared.room.notify_one();
         }
     }
@@ -169,12 +163,12 @@ impl Outbox {
         if self.window.look(Instant::now()) {
             self.drop_waiting();
         }
-        self.tell_of_room();
+        self.notify_of_room();
     }
 
     /// Wakes the dispatcher when there is room for what it has.
-    fn tell_of_room(&self) {
-        if self.window.window().has_much_room() {
+    fn notify_of_room(&self) {
+        if self.consumer.window.has_much_room() {
             self.shared.room.notify_one();
         }
     }

@@ -1,4 +1,4 @@
-//! What one consumer has done since it joined: written by its outbox, read by whoever tells of it.
+//! What one consumer has done since it joined: written by its sender, read by whoever tells of it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,14 +13,14 @@ use crate::delivery::Outcome;
 /// Of how many requests the times are kept.
 const TIMES: usize = 512;
 
-/// The record of one consumer, shared by its outbox and those who tell of it.
+/// The record of one consumer, shared by its sender and those who tell of it.
 #[derive(Debug)]
-pub(crate) struct Record(Mutex<State>);
+pub(crate) struct ConsumerStats(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     since: SystemTime,
-    outcomes: Outcomes,
+    outcomes: OutcomeCounts,
     ejections: u64,
     last_error: Option<(SystemTime, String)>,
     /// The times of the last requests, the oldest overwritten first.
@@ -30,7 +30,7 @@ struct State {
 
 /// How many attempts came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Outcomes {
+pub(crate) struct OutcomeCounts {
     pub(crate) delivered: u64,
     pub(crate) duplicate: u64,
     pub(crate) rejected: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Outcomes {
     pub(crate) unreachable: u64,
 }
 
-impl Outcomes {
+impl OutcomeCounts {
     /// Each outcome by its name.
     pub(crate) fn each(&self) -> [(&'static str, u64); 7] {
         [
@@ -88,7 +88,7 @@ pub(crate) struct Extract {
     /// When the consumer joined.
     pub(crate) since: SystemTime,
     /// Of the messages it was given.
-    pub(crate) outcomes: Outcomes,
+    pub(crate) outcomes: OutcomeCounts,
     /// How often it was left out for a while.
     pub(crate) ejections: u64,
     /// What went wrong last, and when.
@@ -99,11 +99,11 @@ pub(crate) struct Extract {
     pub(crate) p99: Option<Duration>,
 }
 
-impl Default for Record {
+impl Default for ConsumerStats {
     fn default() -> Self {
         Self(Mutex::new(State {
             since: SystemTime::now(),
-            outcomes: Outcomes::default(),
+            outcomes: OutcomeCounts::default(),
             ejections: 0,
             last_error: None,
             times: Vec::new(),
@@ -112,7 +112,7 @@ impl Default for Record {
     }
 }
 
-impl Record {
+impl ConsumerStats {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +146,7 @@ impl Record {
     }
 
     /// What the attempts came to, and how often the consumer was left out.
-    pub(crate) fn counts(&self) -> (Outcomes, u64) {
+    pub(crate) fn counts(&self) -> (OutcomeCounts, u64) {
         let state = self.state();
         (state.outcomes, state.ejections)
     }
@@ -181,19 +181,19 @@ mod tests {
 
     #[test]
     fn every_outcome_is_counted_and_the_last_error_kept() {
-        let record = Record::default();
+        let record = ConsumerStats::default();
         record.note(&Outcome::Delivered(Settled::NotYet), 500);
         record.note(&Outcome::Failed("first".to_owned()), 1);
         record.note(&Outcome::Unreachable("second".to_owned()), 2);
         record.note(&Outcome::Duplicate(Settled::NotYet), 3);
         record.ejected();
         let extract = record.read();
-        let expected = Outcomes {
+        let expected = OutcomeCounts {
             delivered: 500,
             failed: 1,
             unreachable: 2,
             duplicate: 3,
-            ..Outcomes::default()
+            ..OutcomeCounts::default()
         };
         assert_eq!(extract.outcomes, expected);
         assert_eq!(extract.last_error.unwrap().1, "second");
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_those_of_the_last_requests() {
-        let record = Record::default();
+        let record = ConsumerStats::default();
         let millis = Duration::from_millis;
         record.answered(millis(7));
         assert_eq!(

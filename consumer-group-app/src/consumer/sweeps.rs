@@ -1,4 +1,4 @@
-//! How a registration that finds the group full has the members checked.
+//! How others have consumers checked: one that failed, or all when a registration finds the group full.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,12 +8,21 @@ use redis_bus::{
     consumer_list::{ConsumerList, Registration},
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::{Instant, timeout_at},
 };
 
 /// How long a registration waits for a slot at the most.
 const WAIT_FOR_A_SLOT: Duration = Duration::from_secs(3);
+
+/// Where others ask for checks.
+#[derive(Debug)]
+pub(crate) struct CheckRequests {
+    /// Of one consumer, which failed.
+    pub(crate) suspects: mpsc::Receiver<ConsumerId>,
+    /// Of all.
+    pub(crate) sweeps: Sweeps,
+}
 
 /// How far the checks of all members have got.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ const START: usize = 1;
 /// is thus worked on at once, or within those milliseconds.
 #[derive(Debug)]
 pub(crate) struct Window {
-    /// What is bound to the consumer: under way, or in its outbox. Requests that seem to hang do not count.
+    /// What is bound to the consumer: under way, or in its sender. Requests that seem to hang do not count.
     held: AtomicUsize,
     /// What it has been given and not answered, all of it.
     under_way: AtomicUsize,
@@ -98,7 +98,7 @@ impl Window {
         self.room() > (size - concurrency.min(size)) / 2
     }
 
-    /// A message is bound to it. Before the outbox has it, so that the outbox never releases what is not bound.
+    /// A message is bound to it. Before the sender has it, so that the sender never releases what is not bound.
     pub(crate) fn bind(&self) {
         self.held.fetch_add(1, Ordering::Relaxed);
     }
@@ -113,7 +113,7 @@ impl Window {
     }
 
     /// How much it has been given, and how many messages at once it seems to work on.
-    fn tell(&self, under_way: usize, learnt: usize) {
+    fn set_load(&self, under_way: usize, learnt: usize) {
         self.under_way.store(under_way, Ordering::Relaxed);
         self.learnt.store(learnt, Ordering::Relaxed);
     }

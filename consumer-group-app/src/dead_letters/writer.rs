@@ -5,7 +5,7 @@ use std::{collections::HashMap, error::Error, time::Duration};
 use protocol::{DeadLetter, DeadLetterReason, QueueIdentity};
 use redis_bus::chunk_queue::{ChunkQueue, QueueError, Settlement};
 use service_kit::{
-    backoff::Backoff, batches::next_batch, metrics::IntCounterVec, occasionally::Occasionally,
+    backoff::Backoff, batches::next_batch, log_throttle::LogThrottle, metrics::IntCounterVec,
     supervisor::Role, telemetry::chain,
 };
 use tokio::{sync::mpsc, time::sleep};
@@ -15,7 +15,7 @@ use tracing::{error, warn};
 use crate::{
     delivery::{Delivery, Ending},
     intake::Buffer,
-    queue::{Malformed, receiver::Leased},
+    queue::{Malformed, receiver::LeasedPosition},
 };
 
 /// How many letters may wait to be written; their bytes are bounded by where they come from.
@@ -41,13 +41,13 @@ enum Origin {
     /// A message of the queue.
     Queue(Delivery),
     /// Of the queue, too, but no message.
-    Malformed(Leased, Malformed),
+    Malformed(LeasedPosition, Malformed),
 }
 
 impl Letter {
     /// A delivery that was given up.
     pub(crate) fn of(delivery: Delivery, reason: DeadLetterReason) -> Self {
-        let letter = delivery.held.to_dead_letter(reason);
+        let letter = delivery.leased.to_dead_letter(reason);
         Self {
             letter,
             origin: Origin::Queue(delivery),
@@ -55,16 +55,16 @@ impl Letter {
     }
 
     /// What stands in the queue and is no message.
-    pub(crate) fn malformed(letter: DeadLetter, leased: Leased, counted: Malformed) -> Self {
-        let origin = Origin::Malformed(leased, counted);
+    pub(crate) fn malformed(letter: DeadLetter, at: LeasedPosition, counted: Malformed) -> Self {
+        let origin = Origin::Malformed(at, counted);
         Self { letter, origin }
     }
 
     /// Where it stands in the queue.
-    fn leased(&self) -> &Leased {
+    fn positions_of(&self) -> &LeasedPosition {
         match &self.origin {
-            Origin::Queue(delivery) => &delivery.held.leased,
-            Origin::Malformed(leased, _) => leased,
+            Origin::Queue(delivery) => &delivery.leased.at,
+            Origin::Malformed(at, _) => at,
         }
     }
 }
@@ -78,8 +78,8 @@ pub(crate) struct DeadLetterWriter {
     waiting: mpsc::Receiver<Letter>,
     /// How many were written, by reason.
     written: IntCounterVec,
-    given_up: Occasionally,
-    unwritten: Occasionally,
+    given_up: LogThrottle,
+    unwritten: LogThrottle,
 }
 
 impl DeadLetterWriter {
@@ -89,7 +89,7 @@ impl DeadLetterWriter {
         waiting: mpsc::Receiver<Letter>,
         written: IntCounterVec,
     ) -> Self {
-        let [given_up, unwritten] = [(); 2].map(|()| Occasionally::every(LOG_EVERY));
+        let [given_up, unwritten] = [(); 2].map(|()| LogThrottle::every(LOG_EVERY));
         Self {
             queue,
             buffer,
@@ -105,14 +105,14 @@ impl DeadLetterWriter {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut alike: HashMap<QueueIdentity, Vec<Letter>> = HashMap::new();
         for letter in batch {
-            let queue = letter.leased().queue.clone();
+            let queue = letter.positions_of().queue.clone();
             alike.entry(queue).or_default().push(letter);
         }
         for (queue, mut letters) in alike {
             loop {
                 let places: Vec<_> = letters
                     .iter()
-                    .map(|letter| (letter.leased().position, &letter.letter))
+                    .map(|letter| (letter.positions_of().position, &letter.letter))
                     .collect();
                 let settlements = self.queue.give_up(&queue, &places).await;
                 let mut failure = None;
@@ -131,7 +131,7 @@ impl DeadLetterWriter {
                 }
                 let Some(cause) = failure else { break };
                 letters = left;
-                self.complain(&cause, letters.len());
+                self.log_failure(&cause, letters.len());
                 sleep(backoff.next_wait()).await;
             }
         }
@@ -142,11 +142,11 @@ impl DeadLetterWriter {
             Settlement::Settled => {
                 let reason = letter.letter.reason().as_str();
                 self.written.with_label_values(&[reason]).inc();
-                self.tell(&letter.letter);
+                self.log_letter(&letter.letter);
                 Ending::DeadLettered
             }
             // By whoever had it too, or by an earlier try whose answer was lost.
-            Settlement::Before => Ending::Elsewhere,
+            Settlement::Before => Ending::Released,
             Settlement::Unknown => {
                 // What is no message comes again with whoever has it published again, if anybody does.
                 if let Origin::Queue(delivery) = letter.origin {
@@ -161,7 +161,7 @@ impl DeadLetterWriter {
         }
     }
 
-    fn tell(&self, letter: &DeadLetter) {
+    fn log_letter(&self, letter: &DeadLetter) {
         if let Some(suppressed) = self.given_up.due() {
             let reason = letter.reason().as_str();
             let cause = letter.last_error();
@@ -172,7 +172,7 @@ impl DeadLetterWriter {
         }
     }
 
-    fn complain(&self, cause: &(dyn Error + 'static), letters: usize) {
+    fn log_failure(&self, cause: &(dyn Error + 'static), letters: usize) {
         if let Some(suppressed) = self.unwritten.due() {
             let cause = chain(cause);
             error!(

@@ -8,8 +8,8 @@ mod round;
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::DeadLetterReason;
-use service_kit::supervisor::Role;
+use protocol::retry::{Fault, NextStep, next_step};
+use service_kit::{backoff::jittered, supervisor::Role};
 use tokio::{
     sync::{
         Notify,
@@ -23,36 +23,33 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::pending::Pending;
 use self::round::{Placement, Round};
 use crate::{
-    consumer::{registry::ConsumerGroup, sender::Returned},
+    consumer::{registry::ConsumerGroup, sender::FailedDelivery},
     dead_letters::writer::Letter,
     delivery::{Delivery, Outcome},
-    dispatch::{
-        retry::{RetryBudget, RetryPolicy},
-        selection::Selection,
-    },
+    dispatch::{retry_budget::RetryBudget, selection::Selection},
     intake::Buffer,
-    queue::MemoryQueue,
+    queue::LocalQueue,
 };
 
-/// How many messages are taken from the queue, or from the returns, at once.
+/// How many messages are taken from the queue, or of those that failed, at once.
 const BATCH: usize = 1024;
 
 /// How long to wait before looking again, behind every wake-up, while something waits.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The role between queue and outboxes. It never waits for an outbox: what finds no room stays in the queue, or with
+/// The role between queue and senders. It never waits for a sender: what finds no room stays in the queue, or with
 /// it when it has been tried already.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    pub(crate) queue: MemoryQueue,
+    pub(crate) queue: LocalQueue,
     pub(crate) buffer: Buffer,
     pub(crate) group: ConsumerGroup,
-    pub(crate) returns: mpsc::Receiver<Returned>,
+    pub(crate) failed: mpsc::Receiver<FailedDelivery>,
     pub(crate) letters: mpsc::Sender<Letter>,
-    pub(crate) policy: RetryPolicy,
+    pub(crate) max_attempts: u64,
     pub(crate) budget: Arc<RetryBudget>,
     pub(crate) selection: Selection,
-    /// Notified when an outbox has room again or the members change.
+    /// Notified when a sender has room again or the members change.
     pub(crate) changed: Arc<Notify>,
     pub(crate) pending: Pending,
 }
@@ -77,7 +74,7 @@ impl Role for Dispatcher {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => return,
-                _ = self.returns.recv_many(&mut returned, BATCH) => {
+                _ = self.failed.recv_many(&mut returned, BATCH) => {
                     for returned in returned.drain(..) {
                         self.settle(returned);
                     }
@@ -116,7 +113,7 @@ impl Dispatcher {
         let replaced = self.queue.replaced_queues();
         let mut lost = Vec::new();
         for delivery in deliveries {
-            if replaced.contains(&delivery.held.leased.queue) {
+            if replaced.contains(&delivery.leased.at.queue) {
                 lost.push(delivery);
             } else if let Placement::NoRoom(delivery) = round.place(delivery) {
                 self.pending.make_ready(*delivery);
@@ -128,46 +125,42 @@ impl Dispatcher {
     }
 
     /// Decides what becomes of a delivery that failed.
-    fn settle(&mut self, returned: Returned) {
-        let Returned {
+    fn settle(&mut self, returned: FailedDelivery) {
+        let FailedDelivery {
             mut delivery,
             outcome,
             is_proven,
         } = returned;
-        let may_go_elsewhere_at_once = match outcome {
-            // Outboxes settle these themselves. Should one come here, it goes back to the queue, and
+        let (fault, may_go_elsewhere_at_once) = match outcome {
+            // Senders settle these themselves. Should one come here, it goes back to the queue, and
             // the next consumer says that it is a duplicate.
             Outcome::Delivered(_) | Outcome::Duplicate(_) => return,
             // The word of one that never delivered anything is not enough while there is another to ask.
             Outcome::Rejected(_)
-                if !is_proven && self.group.has_more_than(&delivery.held.tried) =>
+                if !is_proven && self.group.has_more_than(&delivery.leased.tried) =>
             {
-                delivery.held.note_fruitless();
-                true
+                delivery.leased.note_fruitless();
+                (Fault::Attempt, true)
             }
-            Outcome::Rejected(_) => {
-                return self.pending.give_up(delivery, DeadLetterReason::Rejected);
-            }
-            Outcome::Unreachable(_) | Outcome::OwnFault(_) => true,
+            Outcome::Rejected(_) => (Fault::Message, false),
+            Outcome::Unreachable(_) | Outcome::OwnFault(_) => (Fault::Attempt, true),
             Outcome::Busy(_)
             | Outcome::Failed(_)
             | Outcome::TimedOut
             | Outcome::BadGateway(_)
-            | Outcome::UnknownPosition => false,
+            | Outcome::UnknownPosition => (Fault::Attempt, false),
         };
-        if self.policy.gives_up(&delivery.held) {
-            self.pending
-                .give_up(delivery, DeadLetterReason::AttemptsExhausted);
-        } else if may_go_elsewhere_at_once && self.has_untried(&delivery) {
-            self.pending.make_ready(delivery);
-        } else {
-            let wait = RetryPolicy::wait(&delivery.held);
-            self.pending.defer(delivery, wait);
+        match next_step(delivery.leased.history(), fault, self.max_attempts) {
+            NextStep::GiveUp(reason) => self.pending.give_up(delivery, reason),
+            NextStep::Retry { .. } if may_go_elsewhere_at_once && self.has_untried(&delivery) => {
+                self.pending.make_ready(delivery);
+            }
+            NextStep::Retry { within } => self.pending.defer(delivery, jittered(within)),
         }
     }
 
     fn has_untried(&self, delivery: &Delivery) -> bool {
-        let tried = &delivery.held.tried;
+        let tried = &delivery.leased.tried;
         self.group
             .candidates()
             .iter()

@@ -1,45 +1,14 @@
-//! When a failed message is tried again, and how many such retries the group allows itself.
+//! How many retries the group allows itself.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
-use service_kit::backoff::wait_after;
 use tokio::time::Instant;
-
-use crate::delivery::Held;
-
-/// The wait before a retry is drawn from zero to this, doubling with each attempt…
-const BASE_WAIT: Duration = Duration::from_millis(50);
-
-/// …up to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How many retries the budget holds when full.
 const BUDGET_FULL: f64 = 100.0;
 
 /// How many retries the budget regains each second, whatever happens.
 const BUDGET_PER_SECOND: f64 = 10.0;
-
-/// How often a message is tried.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RetryPolicy {
-    /// Attempts that reached no consumer, or one that would not look at the message, do not count.
-    pub(crate) max_attempts: u32,
-}
-
-impl RetryPolicy {
-    /// Whether a message that failed is given up.
-    pub(crate) fn gives_up(&self, held: &Held) -> bool {
-        held.attempts.saturating_sub(held.fruitless) >= self.max_attempts
-    }
-
-    /// How long to wait before the next attempt.
-    pub(crate) fn wait(held: &Held) -> Duration {
-        wait_after(BASE_WAIT, LONGEST_WAIT, held.attempts.saturating_sub(1))
-    }
-}
 
 /// Keeps retries from becoming the load that keeps consumers down.
 ///
@@ -100,12 +69,11 @@ impl RetryBudget {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use protocol::Message;
+    use std::time::Duration;
+
     use tokio::time::advance;
 
     use super::*;
-    use crate::queue::receiver::leased;
 
     fn takes(budget: &RetryBudget) -> usize {
         (0..1000).take_while(|_| budget.take()).count()
@@ -127,21 +95,5 @@ mod tests {
         assert_eq!(takes(&budget), 7);
         (0..1000).for_each(|_| budget.deposit(1));
         assert_eq!(takes(&budget), 100, "never more than full");
-    }
-
-    #[test]
-    fn only_attempts_that_reached_a_consumer_count() {
-        let policy = RetryPolicy { max_attempts: 2 };
-        let body = Bytes::from_static(br#"{"message_id":"a"}"#);
-        let leased = leased(1).next().unwrap();
-        let mut held = Held::new(Message::parse(body).unwrap(), Instant::now(), leased);
-        for _ in 0..100 {
-            held.begin_attempt();
-            held.fruitless += 1;
-        }
-        held.begin_attempt();
-        assert!(!policy.gives_up(&held));
-        held.begin_attempt();
-        assert!(policy.gives_up(&held));
     }
 }

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::AppState;
 use crate::{
-    dispatch::retry::RetryBudget,
+    dispatch::retry_budget::RetryBudget,
     observe::{
-        metrics::GroupMeters,
+        metrics::GroupMetrics,
         status::{ConsumerState, ConsumerStatus, StatusBody},
     },
 };
@@ -23,8 +23,8 @@ const ACCOUNT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What is told to Prometheus and to nobody else.
 #[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) meters: GroupMeters,
+pub(crate) struct MetricsSources {
+    pub(crate) metrics: GroupMetrics,
     pub(crate) budget: Arc<RetryBudget>,
     pub(crate) supervisor: Supervisor,
 }
@@ -39,23 +39,23 @@ pub(crate) struct Told {
     )),
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> Scrape {
-    let scrape = Scrape::new(state.told.meters.all.clone());
+    let scrape = Scrape::new(state.metrics.metrics.registry.clone());
     let account = timeout(ACCOUNT_TIMEOUT, state.status.account()).await;
     let account = account.ok().and_then(Result::ok);
     let (known, buffered) = account.unwrap_or_default();
-    let status = state.status.tell(known, buffered);
+    let status = state.status.with(known, buffered);
     if account.is_some() {
-        tell_account(&scrape, &status, known.replayed);
-        tell_oldest(&scrape, &state).await;
+        add_account(&scrape, &status, known.replayed);
+        add_oldest(&scrape, &state).await;
     }
-    tell_connections(&scrape, &state, &status).await;
-    tell_attempts(&scrape, &state);
-    tell_consumers(&scrape, status.consumers());
-    tell_process(&scrape, &state);
+    add_connections(&scrape, &state, &status).await;
+    add_attempts(&scrape, &state);
+    add_consumers(&scrape, status.consumers());
+    add_process(&scrape, &state);
     scrape
 }
 
-fn tell_account(scrape: &Scrape, status: &StatusBody, replayed: u64) {
+fn add_account(scrape: &Scrape, status: &StatusBody, replayed: u64) {
     let counters = [
         (
             "consumer_group_messages_received_total",
@@ -110,8 +110,8 @@ fn tell_account(scrape: &Scrape, status: &StatusBody, replayed: u64) {
     }
 }
 
-async fn tell_oldest(scrape: &Scrape, state: &AppState) {
-    let oldest = timeout(ACCOUNT_TIMEOUT, state.status.chunks.oldest_age()).await;
+async fn add_oldest(scrape: &Scrape, state: &AppState) {
+    let oldest = timeout(ACCOUNT_TIMEOUT, state.status.queue.oldest_age()).await;
     if let Ok(Ok(oldest)) = oldest {
         let metric = Metric {
             name: "consumer_group_oldest_queued_age_seconds",
@@ -121,7 +121,7 @@ async fn tell_oldest(scrape: &Scrape, state: &AppState) {
     }
 }
 
-async fn tell_connections(scrape: &Scrape, state: &AppState, status: &StatusBody) {
+async fn add_connections(scrape: &Scrape, state: &AppState, status: &StatusBody) {
     let is_up = state.connection.trouble().await.is_none();
     let redis_up = Metric {
         name: "consumer_group_redis_up",
@@ -145,7 +145,7 @@ async fn tell_connections(scrape: &Scrape, state: &AppState, status: &StatusBody
     scrape.sum(gap_seconds, status.subscription_gap_seconds);
 }
 
-fn tell_attempts(scrape: &Scrape, state: &AppState) {
+fn add_attempts(scrape: &Scrape, state: &AppState) {
     let attempts = Metric {
         name: "consumer_group_attempts_total",
         help: "Attempts to have a message processed, by what they came to.",
@@ -157,7 +157,7 @@ fn tell_attempts(scrape: &Scrape, state: &AppState) {
         name: "consumer_group_retries_total",
         help: "Attempts after a first one that failed.",
     };
-    let (taken, left) = state.told.budget.read();
+    let (taken, left) = state.metrics.budget.read();
     scrape.counter(retries, taken);
     let budget = Metric {
         name: "consumer_group_retry_budget",
@@ -177,7 +177,7 @@ fn tell_attempts(scrape: &Scrape, state: &AppState) {
     scrape.count(bytes, to_u64(held));
 }
 
-fn tell_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
+fn add_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
     let state = Metric {
         name: "consumer_group_consumer_state",
         help: "1 for the state a consumer is in.",
@@ -231,12 +231,12 @@ fn tell_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
     scrape.count(members, to_u64(consumers.len()));
 }
 
-fn tell_process(scrape: &Scrape, state: &AppState) {
+fn add_process(scrape: &Scrape, state: &AppState) {
     let restarts = Metric {
         name: "consumer_group_task_restarts_total",
         help: "How often a background task ended unexpectedly and was run again.",
     };
-    scrape.counter(restarts, state.told.supervisor.restarts());
+    scrape.counter(restarts, state.metrics.supervisor.restarts());
     let build = Metric {
         name: "consumer_group_build_info",
         help: "1, with the version as a label.",

@@ -10,7 +10,7 @@ use redis_bus::{
     chunk_queue::{self, ChunkQueue, MOST_MESSAGES, Offer, QueueError, fitting},
 };
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::{
     sync::mpsc,
@@ -22,7 +22,7 @@ use tracing::warn;
 use self::offer::Offered;
 pub(crate) use self::publish::Publish;
 use super::{Buffer, Received, id_log::IdLog};
-use crate::queue::receiver::Handed;
+use crate::queue::receiver::ChunkReceiver;
 
 /// How long a count of duplicates may wait for the next offer, which takes it along.
 const COUNT_WITHIN: Duration = Duration::from_millis(50);
@@ -44,7 +44,7 @@ pub(crate) struct Admission {
     buffer: Buffer,
     publishing: mpsc::Receiver<Publish>,
     queue: ChunkQueue,
-    handed: Handed,
+    receiver: ChunkReceiver,
     /// For how long an id is remembered; zero: not at all.
     window: Duration,
     log: Option<IdLog>,
@@ -53,7 +53,7 @@ pub(crate) struct Admission {
     /// Duplicates that are not counted in Redis yet, and when they are to be.
     duplicates: u64,
     count_at: Option<Instant>,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 impl Admission {
@@ -61,20 +61,20 @@ impl Admission {
         buffer: Buffer,
         publishing: mpsc::Receiver<Publish>,
         queue: ChunkQueue,
-        handed: Handed,
+        receiver: ChunkReceiver,
         window: Duration,
     ) -> Self {
         Self {
             buffer,
             publishing,
             queue,
-            handed,
+            receiver,
             window,
             log: None,
             unsure: HashSet::new(),
             duplicates: 0,
             count_at: None,
-            failures: Occasionally::every(WARN_EVERY),
+            failures: LogThrottle::every(WARN_EVERY),
         }
     }
 
@@ -146,7 +146,7 @@ impl Admission {
                     Offered::Admitted => {}
                     Offered::HandedOut(chunk) => {
                         let received = sorted.keep_new(received);
-                        self.handed.take_appended(&queue, chunk, received).await;
+                        self.receiver.take_appended(&queue, chunk, received).await;
                     }
                 }
             }
@@ -163,7 +163,7 @@ impl Admission {
             Some(log) => Ok(log),
             None => {
                 let log = IdLog::read(&self.queue, self.window).await?;
-                self.handed.messages.found(&log.queue);
+                self.receiver.messages.found(&log.queue);
                 Ok(log)
             }
         }

@@ -8,13 +8,13 @@ use redis_bus::{
     subscription::{Heard, Subscription},
 };
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::intake::{Buffer, Received, subscription_health::Gaps};
+use crate::intake::{Buffer, Received, subscription_health::SubscriptionHealth};
 
 /// How many messages are taken in at once.
 const BATCH: usize = 256;
@@ -32,22 +32,27 @@ pub(crate) struct Listener {
     endpoint: Endpoint,
     channel: String,
     buffer: Buffer,
-    failures: Occasionally,
-    is_full: Occasionally,
-    gaps: Gaps,
+    failures: LogThrottle,
+    is_full: LogThrottle,
+    subscription: SubscriptionHealth,
 }
 
 impl Listener {
-    pub(crate) fn new(endpoint: Endpoint, channel: String, buffer: Buffer, gaps: Gaps) -> Self {
-        let failures = Occasionally::every(WARN_EVERY);
-        let is_full = Occasionally::every(WARN_EVERY);
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        channel: String,
+        buffer: Buffer,
+        subscription: SubscriptionHealth,
+    ) -> Self {
+        let failures = LogThrottle::every(WARN_EVERY);
+        let is_full = LogThrottle::every(WARN_EVERY);
         Self {
             endpoint,
             channel,
             buffer,
             failures,
             is_full,
-            gaps,
+            subscription,
         }
     }
 
@@ -67,24 +72,24 @@ impl Listener {
             redis = self.endpoint.at(),
             "subscribed"
         );
-        if let Some(gap) = self.gaps.subscribed() {
+        if let Some(gap) = self.subscription.subscribed() {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             warn!(
                 gap_ms,
                 "the subscription was interrupted: what was published meanwhile was not heard"
             );
         }
-        let ended = self.hear_until(&mut subscription, cancelled).await;
+        let ended = self.listen_until(&mut subscription, cancelled).await;
         match &ended {
-            Ok(()) => self.gaps.ended(),
-            Err(_) => self.gaps.interrupted(),
+            Ok(()) => self.subscription.ended(),
+            Err(_) => self.subscription.interrupted(),
         }
         ended?;
         self.say_farewell(&mut subscription).await
     }
 
     /// Hears until `cancelled`; what was read by then is heard to the end.
-    async fn hear_until(
+    async fn listen_until(
         &self,
         subscription: &mut Subscription,
         cancelled: &CancellationToken,
@@ -141,7 +146,7 @@ impl Listener {
         }
     }
 
-    fn complain(&self, cause: &BusError) {
+    fn log_failure(&self, cause: &BusError) {
         if let Some(suppressed) = self.failures.due() {
             let cause = chain(cause);
             warn!(
@@ -191,7 +196,7 @@ impl Role for Listener {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         while !cancelled.is_cancelled() {
             if let Err(cause) = self.listen(&mut backoff, &cancelled).await {
-                self.complain(&cause);
+                self.log_failure(&cause);
                 tokio::select! {
                     () = cancelled.cancelled() => {}
                     () = sleep(backoff.next_wait()) => {}

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// The times without a subscription, in which nothing published was heard; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gaps(Arc<Mutex<State>>);
+pub(crate) struct SubscriptionHealth(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
     total: Duration,
 }
 
-impl Gaps {
+impl SubscriptionHealth {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +73,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gap_is_counted_when_it_begins_and_grows_until_it_ends() {
-        let (gaps, second) = (Gaps::default(), Duration::from_secs(1));
+        let (gaps, second) = (SubscriptionHealth::default(), Duration::from_secs(1));
         assert_eq!(gaps.subscribed(), None, "the first is no interruption");
         assert!(gaps.subscribed_since().is_some());
         gaps.interrupted();

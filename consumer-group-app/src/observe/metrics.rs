@@ -1,12 +1,12 @@
 //! What the group counts as it happens, for `GET /metrics`; the rest is read when it is asked for.
 
 use protocol::DeadLetterReason;
-use service_kit::metrics::{Histogram, IntCounterVec, Meters, Metric, SECONDS};
+use service_kit::metrics::{Histogram, IntCounterVec, Metric, MetricRegistry, SECONDS};
 
-/// The meters; clones share them.
+/// The metrics; clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct GroupMeters {
-    pub(crate) all: Meters,
+pub(crate) struct GroupMetrics {
+    pub(crate) registry: MetricRegistry,
     /// How long messages take until they are processed.
     pub(crate) message_seconds: Histogram,
     /// How long requests to consumers take.
@@ -15,9 +15,9 @@ pub(crate) struct GroupMeters {
     pub(crate) dead_letters: IntCounterVec,
 }
 
-impl GroupMeters {
+impl GroupMetrics {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let all = Meters::default();
+        let registry = MetricRegistry::default();
         let message_seconds = Metric {
             name: "consumer_group_message_age_seconds",
             help: "Time from when a message was heard, or came into the queue, until this group knew it processed.",
@@ -30,16 +30,16 @@ impl GroupMeters {
             name: "consumer_group_dead_letters_total",
             help: "Messages this group wrote to the dead letters.",
         };
-        let dead_letters = all.counters(dead_letters, &["reason"])?;
+        let dead_letters = registry.counters(dead_letters, &["reason"])?;
         for reason in DeadLetterReason::ALL {
             // From 0, so that the first one is an increase.
             dead_letters.with_label_values(&[reason.as_str()]);
         }
         Ok(Self {
-            message_seconds: all.histogram(message_seconds, &SECONDS)?,
-            request_seconds: all.histogram(request_seconds, &SECONDS)?,
+            message_seconds: registry.histogram(message_seconds, &SECONDS)?,
+            request_seconds: registry.histogram(request_seconds, &SECONDS)?,
             dead_letters,
-            all,
+            registry,
         })
     }
 }

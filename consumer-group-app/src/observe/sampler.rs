@@ -116,7 +116,7 @@ impl Sampler {
             .before
             .map(|reading| (reading.account, reading.buffered))
             .unwrap_or_default();
-        let status = self.status.tell(account, buffered);
+        let status = self.status.with(account, buffered);
         let consumer_rates = self.consumer_rates(status.consumers());
         let (redis, oldest_seconds, readers, letters) = tokio::join!(
             self.redis(),
@@ -131,7 +131,11 @@ impl Sampler {
             is_account_current,
             consumer_rates,
             oldest_seconds,
-            subscribed_since: self.status.gaps.subscribed_since().map(snapshot::rfc3339),
+            subscribed_since: self
+                .status
+                .subscription
+                .subscribed_since()
+                .map(snapshot::rfc3339),
             redis,
             readers,
             dead_letters: letters.map(Letters::from),
@@ -173,12 +177,12 @@ impl Sampler {
     }
 
     async fn oldest(&self) -> Option<f64> {
-        let age = within(self.status.chunks.oldest_age()).await?;
+        let age = within(self.status.queue.oldest_age()).await?;
         Some(age.unwrap_or_default().as_secs_f64())
     }
 
     async fn readers(&self) -> Option<Vec<Reader>> {
-        let readers = within(self.status.chunks.readers(READERS)).await?;
+        let readers = within(self.status.queue.readers(READERS)).await?;
         let told = readers
             .into_iter()
             .map(|reader| Reader::new(reader, &self.reader_name));

@@ -12,13 +12,9 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
-    consumer::{
-        registry::ConsumerGroup,
-        stats::{Outcomes, Record},
-        window::Window,
-    },
-    intake::{Buffer, subscription_health::Gaps},
-    queue::MemoryQueue,
+    consumer::{handle::ConsumerHandle, registry::ConsumerGroup, stats::OutcomeCounts},
+    intake::{Buffer, subscription_health::SubscriptionHealth},
+    queue::LocalQueue,
 };
 
 /// Where the status comes from.
@@ -27,10 +23,10 @@ pub(crate) struct Status {
     /// What was heard and is not in the queue yet.
     pub(crate) buffer: Buffer,
     /// What this replica was handed.
-    pub(crate) queue: MemoryQueue,
-    pub(crate) chunks: ChunkQueue,
+    pub(crate) local_queue: LocalQueue,
+    pub(crate) queue: ChunkQueue,
     pub(crate) group: ConsumerGroup,
-    pub(crate) gaps: Gaps,
+    pub(crate) subscription: SubscriptionHealth,
     pub(crate) started: Instant,
 }
 
@@ -74,7 +70,7 @@ pub(crate) struct ConsumerStatus {
     /// When it joined, RFC 3339.
     since: String,
     /// How many messages it was given in attempts that came to what, since then.
-    pub(crate) outcomes: Outcomes,
+    pub(crate) outcomes: OutcomeCounts,
     /// How often it was left out for a while.
     pub(crate) ejections: u64,
     /// The time within which half of its last 512 requests were answered; null before the first.
@@ -109,16 +105,12 @@ impl ConsumerStatus {
         self.outcomes.delivered + self.outcomes.duplicate
     }
 
-    pub(crate) fn new(
-        id: &ConsumerId,
-        state: ConsumerState,
-        window: &Window,
-        record: &Record,
-    ) -> Self {
-        let extract = record.read();
+    pub(crate) fn new(consumer: &ConsumerHandle, state: ConsumerState) -> Self {
+        let window = &consumer.window;
+        let extract = consumer.stats.read();
         let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
         Self {
-            consumer_id: id.clone(),
+            consumer_id: consumer.id.clone(),
             state,
             in_flight: window.under_way(),
             limit: window.size(),
@@ -173,29 +165,29 @@ impl ConsumerState {
 impl Status {
     /// How many bytes of messages this group holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.queue.held_bytes() + self.buffer.bytes()
+        self.local_queue.held_bytes() + self.buffer.bytes()
     }
 
     /// Whether the group hears the channel.
     pub(crate) fn is_subscribed(&self) -> bool {
-        self.gaps.subscribed_since().is_some()
+        self.subscription.subscribed_since().is_some()
     }
 
     /// The status now.
     pub(crate) async fn read(&self) -> Result<StatusBody, QueueError> {
         let (account, buffered) = self.account().await?;
-        Ok(self.tell(account, buffered))
+        Ok(self.with(account, buffered))
     }
 
     /// The account now, and how much is buffered.
     pub(crate) async fn account(&self) -> Result<(ChunkAccount, u64), QueueError> {
         // First, so that what moves over meanwhile is not left out of both.
         let buffered = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        Ok((self.chunks.account().await?, buffered))
+        Ok((self.queue.account().await?, buffered))
     }
 
     /// The status with this account.
-    pub(crate) fn tell(&self, account: ChunkAccount, buffered: u64) -> StatusBody {
+    pub(crate) fn with(&self, account: ChunkAccount, buffered: u64) -> StatusBody {
         StatusBody {
             received: account.received + buffered,
             processed: account.processed,
@@ -205,8 +197,8 @@ impl Status {
             queued: account.waiting,
             buffered,
             subscribed: self.is_subscribed(),
-            subscription_gaps: self.gaps.count(),
-            subscription_gap_seconds: self.gaps.total().as_secs_f64(),
+            subscription_gaps: self.subscription.count(),
+            subscription_gap_seconds: self.subscription.total().as_secs_f64(),
             consumers: self.group.states(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),

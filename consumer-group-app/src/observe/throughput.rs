@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use redis_bus::commit::ProcessedStream;
-use service_kit::{supervisor::Role, telemetry::SENTENCE};
+use service_kit::supervisor::Role;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
     consumer::registry::ConsumerGroup,
-    queue::{Account, MemoryQueue},
+    queue::{Account, LocalQueue},
 };
 
 /// How often the line is logged.
@@ -23,7 +23,7 @@ const EVERY: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Throughput {
     /// What is delivered by this replica.
-    pub(crate) queue: MemoryQueue,
+    pub(crate) queue: LocalQueue,
     pub(crate) group: ConsumerGroup,
     pub(crate) processed: ProcessedStream,
 }
@@ -41,7 +41,7 @@ impl Throughput {
     async fn read(&self) -> Reading {
         let mut account = self.queue.account();
         // What went on to another replica is in its account.
-        account.received -= account.elsewhere;
+        account.received -= account.released;
         let group_processed = self.processed.entries_added().await.ok();
         Reading {
             at: Instant::now(),
@@ -59,9 +59,6 @@ impl Throughput {
             (Some(then), Some(now)) => Some(rate(now.saturating_sub(then), elapsed)),
             _ => None,
         };
-        let in_group = group_processed_per_second
-            .map(|rate| format!(" ({rate} by all groups and consumers)"))
-            .unwrap_or_default();
         let Account {
             received,
             processed,
@@ -69,12 +66,10 @@ impl Throughput {
             dead_lettered: failed,
             in_flight,
             queued,
-            elsewhere: _,
+            released: _,
         } = account;
         let consumers = self.group.len();
-        let plural = if consumers == 1 { "" } else { "s" };
         info!(
-            name: SENTENCE,
             processed_per_second,
             failed_per_second,
             group_processed_per_second,
@@ -85,9 +80,7 @@ impl Throughput {
             in_flight,
             queued,
             consumers,
-            "throughput: {processed_per_second} processed/s{in_group}, {failed_per_second} failed/s; \
-             {in_flight} in flight, {queued} queued, {consumers} consumer{plural}; so far {processed} processed, \
-             {duplicate} duplicate, {failed} failed"
+            "throughput"
         );
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Account {
     /// In the stream of dead letters.
     pub(crate) dead_lettered: u64,
     /// In the queue in Redis, or with another of its readers.
-    pub(crate) elsewhere: u64,
+    pub(crate) released: u64,
 }
 
 impl Account {
@@ -35,7 +35,7 @@ impl Account {
             Ending::Processed => self.processed += 1,
             Ending::Duplicate => self.duplicate += 1,
             Ending::DeadLettered => self.dead_lettered += 1,
-            Ending::Elsewhere => self.elsewhere += 1,
+            Ending::Released => self.released += 1,
         }
     }
 }

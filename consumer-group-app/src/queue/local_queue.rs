@@ -14,11 +14,11 @@ use tokio::{sync::Notify, time::Instant};
 use tracing::warn;
 
 use super::{account::Account, replaced::ReplacedQueues};
-use crate::delivery::{Delivery, Ending, Finished, Held};
+use crate::delivery::{Delivery, Ending, Finished, LeasedMessage};
 
 /// The messages this replica answers for; clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct MemoryQueue(Arc<Shared>);
+pub(crate) struct LocalQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -33,7 +33,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Held>,
+    waiting: VecDeque<LeasedMessage>,
     /// How many have been given a place in it.
     places: u64,
     held_messages: usize,
@@ -42,17 +42,17 @@ struct State {
 }
 
 impl State {
-    fn queue(&mut self, mut held: Held) {
+    fn queue(&mut self, mut leased: LeasedMessage) {
         self.places += 1;
-        held.place = self.places;
+        leased.place = self.places;
         self.held_messages += 1;
-        self.held_bytes += held.bytes();
+        self.held_bytes += leased.bytes();
         self.account.queued += 1;
-        self.waiting.push_back(held);
+        self.waiting.push_back(leased);
     }
 }
 
-impl MemoryQueue {
+impl LocalQueue {
     /// One that has no more bytes of messages than this, and notes in `seconds` how long they take from when they were
     /// received until they are processed.
     pub(crate) fn timed(max_bytes: usize, seconds: Histogram) -> Self {
@@ -97,25 +97,25 @@ impl MemoryQueue {
     }
 
     /// Receives what this replica was handed; it asked for no more than it has room for.
-    pub(crate) fn push_handed(&self, held: impl IntoIterator<Item = Held>) {
+    pub(crate) fn push_leased(&self, leased: impl IntoIterator<Item = LeasedMessage>) {
         let mut state = self.state();
-        for held in held {
+        for leased in leased {
             state.account.received += 1;
-            state.queue(held);
+            state.queue(leased);
         }
         drop(state);
         self.0.arrived.notify_one();
     }
 
     /// Receives what is in flight from the start.
-    pub(crate) fn push_in_flight(&self, held: Held) -> Delivery {
+    pub(crate) fn push_in_flight(&self, leased: LeasedMessage) -> Delivery {
         let mut state = self.state();
         state.account.received += 1;
         state.account.in_flight += 1;
         state.held_messages += 1;
-        state.held_bytes += held.bytes();
+        state.held_bytes += leased.bytes();
         drop(state);
-        Delivery::new(held, self.clone())
+        Delivery::new(leased, self.clone())
     }
 
     /// Receives what is no message, on its way to the dead letters.
@@ -126,7 +126,7 @@ impl MemoryQueue {
         drop(state);
         Malformed {
             queue: self.clone(),
-            ending: Ending::Elsewhere,
+            ending: Ending::Released,
         }
     }
 
@@ -148,13 +148,14 @@ impl MemoryQueue {
     pub(crate) fn take(&self, most: usize) -> Vec<Delivery> {
         let mut state = self.state();
         let taken = most.min(state.waiting.len());
-        let held: Vec<_> = state.waiting.drain(..taken).collect();
-        let count = u64::try_from(held.len()).unwrap_or(u64::MAX);
+        let leased: Vec<_> = state.waiting.drain(..taken).collect();
+        let count = u64::try_from(leased.len()).unwrap_or(u64::MAX);
         state.account.queued -= count;
         state.account.in_flight += count;
         drop(state);
-        held.into_iter()
-            .map(|held| Delivery::new(held, self.clone()))
+        leased
+            .into_iter()
+            .map(|leased| Delivery::new(leased, self.clone()))
             .collect()
     }
 
@@ -169,13 +170,13 @@ impl MemoryQueue {
     }
 
     /// Puts a message back to its place: before all that came after it.
-    pub(crate) fn give_back(&self, held: Held) {
+    pub(crate) fn give_back(&self, leased: LeasedMessage) {
         let mut state = self.state();
         state.account.in_flight -= 1;
         state.account.queued += 1;
-        let is_older = |other: &Held| other.place < held.place;
+        let is_older = |other: &LeasedMessage| other.place < leased.place;
         let at = state.waiting.partition_point(is_older);
-        state.waiting.insert(at, held);
+        state.waiting.insert(at, leased);
         drop(state);
         self.0.arrived.notify_one();
     }
@@ -189,7 +190,7 @@ impl MemoryQueue {
             state.held_messages -= 1;
             state.held_bytes -= message.bytes;
         }
-        self.tell_finished(state);
+        self.notify_finished(state);
     }
 
     /// Notes how long those that were processed took.
@@ -206,7 +207,7 @@ impl MemoryQueue {
         seconds.flush();
     }
 
-    fn tell_finished(&self, state: MutexGuard<'_, State>) {
+    fn notify_finished(&self, state: MutexGuard<'_, State>) {
         let is_empty = state.account.unfinished() == 0;
         drop(state);
         self.0.has_room.notify_one();
@@ -240,7 +241,7 @@ impl MemoryQueue {
 /// A payload that is no message, in the account. One that is dropped without an ending is handed out again.
 #[derive(Debug)]
 pub(crate) struct Malformed {
-    queue: MemoryQueue,
+    queue: LocalQueue,
     ending: Ending,
 }
 
@@ -255,7 +256,7 @@ impl Drop for Malformed {
     fn drop(&mut self) {
         let mut state = self.queue.state();
         state.account.end(self.ending);
-        self.queue.tell_finished(state);
+        self.queue.notify_finished(state);
     }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use redis_bus::chunk_queue::{ChunkReader, Leases, QueueError};
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::queue::receiver::Handed;
+use crate::queue::receiver::ChunkReceiver;
 
 /// How often to look for room behind every wake-up.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -22,30 +22,30 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Reader {
     reader: ChunkReader,
-    handed: Handed,
-    failures: Occasionally,
+    receiver: ChunkReceiver,
+    failures: LogThrottle,
 }
 
 impl Reader {
-    pub(crate) fn new(reader: ChunkReader, handed: Handed) -> Self {
+    pub(crate) fn new(reader: ChunkReader, receiver: ChunkReceiver) -> Self {
         Self {
             reader,
-            handed,
-            failures: Occasionally::every(WARN_EVERY),
+            receiver,
+            failures: LogThrottle::every(WARN_EVERY),
         }
     }
 
     /// Reads once, if there is room for something.
     async fn read(&mut self) -> Result<(), QueueError> {
-        let room = self.handed.room();
+        let room = self.receiver.room();
         if room == 0 {
             // Running out of time is the slow poll behind the wake-up.
-            let _woken = timeout(LOOK_AGAIN, self.handed.has_room()).await;
+            let _woken = timeout(LOOK_AGAIN, self.receiver.has_room()).await;
             return Ok(());
         }
         let chunks = self.reader.next(room).await?;
         if let Some(queue) = self.reader.take_found() {
-            self.handed.messages.found(&queue);
+            self.receiver.messages.found(&queue);
         }
         let again = chunks.iter().filter(|chunk| chunk.deliveries > 1);
         let left = again.map(|chunk| chunk.messages.len() - chunk.settled.len());
@@ -53,11 +53,11 @@ impl Reader {
         if messages > 0 {
             info!(
                 messages,
-                "took over messages that were handed out before, to whoever did not finish them"
+                "took over messages that were receiver out before, to whoever did not finish them"
             );
         }
         for chunk in chunks {
-            self.handed.take_read(chunk).await;
+            self.receiver.take_read(chunk).await;
         }
         Ok(())
     }

@@ -11,11 +11,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::debug;
 
 use crate::{
-    consumer::registry::{ConsumerGroup, Member},
+    consumer::{handle::ConsumerHandle, registry::ConsumerGroup},
     dead_letters::writer::Letter,
-    delivery::Held,
+    delivery::LeasedMessage,
     intake::{Content, Received},
-    queue::MemoryQueue,
+    queue::LocalQueue,
 };
 
 /// How many messages this replica holds for each consumer that may be picked, at the least. Without consumers
@@ -27,13 +27,13 @@ const READ_AT_LEAST: usize = 64;
 
 /// Where a message stands in the queue, with the proof that this replica was handed it. Clones share that.
 #[derive(Debug, Clone)]
-pub(crate) struct Leased {
+pub(crate) struct LeasedPosition {
     pub(crate) queue: QueueIdentity,
     pub(crate) position: Position,
     pub(crate) lease: Lease,
 }
 
-impl Leased {
+impl LeasedPosition {
     fn new(queue: &QueueIdentity, lease: &Lease, index: usize) -> Option<Self> {
         Some(Self {
             queue: queue.clone(),
@@ -45,18 +45,18 @@ impl Leased {
 
 /// The way from the queue to the dispatcher; clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Handed {
+pub(crate) struct ChunkReceiver {
     pub(crate) leases: Leases,
     /// The name this replica reads under.
     pub(crate) reader: Arc<str>,
-    pub(crate) messages: MemoryQueue,
+    pub(crate) messages: LocalQueue,
     pub(crate) group: ConsumerGroup,
     pub(crate) letters: mpsc::Sender<Letter>,
     /// How often a message may be handed to whoever dies with it.
     pub(crate) max_deliveries: u64,
 }
 
-impl Handed {
+impl ChunkReceiver {
     /// The name this replica reads under.
     pub(crate) fn reader(&self) -> &str {
         &self.reader
@@ -65,7 +65,8 @@ impl Handed {
     /// How many more messages it may be handed; none until there is room for some.
     pub(crate) fn room(&self) -> usize {
         // What each may hold, and as many to follow at once.
-        let per_consumer = |member: &Member| HELD_PER_CONSUMER.max(2 * member.window().size());
+        let per_consumer =
+            |member: &Arc<ConsumerHandle>| HELD_PER_CONSUMER.max(2 * member.window.size());
         let held_at_most = self.group.candidates().iter().map(per_consumer).sum();
         let room = self.messages.room(held_at_most);
         if room < READ_AT_LEAST { 0 } else { room }
@@ -87,21 +88,23 @@ impl Handed {
         let Some(lease) = self.leases.take(chunk) else {
             return;
         };
-        let mut held = Vec::with_capacity(received.len());
+        let mut leased = Vec::with_capacity(received.len());
         for (index, received) in received.into_iter().enumerate() {
-            let Some(leased) = Leased::new(queue, &lease, index) else {
+            let Some(at) = LeasedPosition::new(queue, &lease, index) else {
                 continue;
             };
             match received.content {
-                Content::Message(message) => held.push(Held::new(message, received.at, leased)),
+                Content::Message(message) => {
+                    leased.push(LeasedMessage::new(message, received.at, at));
+                }
                 Content::Malformed(payload) => {
                     if let Err(letter) = DeadLetter::unless_message(&payload) {
-                        self.refuse(*letter, leased).await;
+                        self.refuse(*letter, at).await;
                     }
                 }
             }
         }
-        self.messages.push_handed(held);
+        self.messages.push_leased(leased);
     }
 
     /// Takes in a chunk that was read.
@@ -114,14 +117,14 @@ impl Handed {
             deliveries,
         } = chunk;
         let received = received_at(lease.chunk());
-        let mut held = Vec::with_capacity(messages.len());
+        let mut leased = Vec::with_capacity(messages.len());
         // Whoever had it so often has died of one of them: of the first that is left, if each goes alone.
         let mut is_exhausted = deliveries > self.max_deliveries;
         if is_exhausted {
             self.count_anew(&lease).await;
         }
         for (index, payload) in messages.into_iter().enumerate() {
-            let Some(leased) = Leased::new(&queue, &lease, index) else {
+            let Some(at) = LeasedPosition::new(&queue, &lease, index) else {
                 continue;
             };
             if settled.contains(index) {
@@ -130,15 +133,15 @@ impl Handed {
             let message = match DeadLetter::unless_message(&payload) {
                 Ok(message) => message,
                 Err(letter) => {
-                    self.refuse(*letter, leased).await;
+                    self.refuse(*letter, at).await;
                     continue;
                 }
             };
-            let mut one = Held {
+            let mut one = LeasedMessage {
                 deliveries_before: deliveries.saturating_sub(1),
                 // Whoever had it before may have died of it.
                 goes_alone: deliveries > 1,
-                ..Held::new(message, received, leased)
+                ..LeasedMessage::new(message, received, at)
             };
             if std::mem::take(&mut is_exhausted) {
                 one.last_error = format!(
@@ -147,10 +150,10 @@ impl Handed {
                 );
                 self.give_up(one).await;
             } else {
-                held.push(one);
+                leased.push(one);
             }
         }
-        self.messages.push_handed(held);
+        self.messages.push_leased(leased);
     }
 
     /// What is left beside the message that is given up has all its deliveries again: they were not its fault.
@@ -161,15 +164,15 @@ impl Handed {
     }
 
     /// Has what is no message become a dead letter.
-    async fn refuse(&self, letter: DeadLetter, leased: Leased) {
+    async fn refuse(&self, letter: DeadLetter, at: LeasedPosition) {
         let counted = self.messages.push_malformed();
-        let letter = Letter::malformed(letter, leased, counted);
+        let letter = Letter::malformed(letter, at, counted);
         // An error means that the writer is gone; the chunk is then handed out again.
         drop(self.letters.send(letter).await);
     }
 
-    async fn give_up(&self, held: Held) {
-        let delivery = self.messages.push_in_flight(held);
+    async fn give_up(&self, leased: LeasedMessage) {
+        let delivery = self.messages.push_in_flight(leased);
         let letter = Letter::of(delivery, DeadLetterReason::DeliveriesExhausted);
         // An error means that the writer is gone; the delivery then goes back to the queue.
         drop(self.letters.send(letter).await);
@@ -186,7 +189,7 @@ fn received_at(chunk: ChunkId) -> Instant {
 
 /// The places of all messages of a chunk of so many, for tests.
 #[cfg(test)]
-pub(crate) fn leased(messages: usize) -> impl Iterator<Item = Leased> {
+pub(crate) fn positions_of(messages: usize) -> impl Iterator<Item = LeasedPosition> {
     use redis_bus::{
         Connection, Endpoint, RedisSettings,
         chunk_queue::{ChunkQueue, ChunkReader},
@@ -202,5 +205,5 @@ pub(crate) fn leased(messages: usize) -> impl Iterator<Item = Leased> {
     let chunk = format!("1-{number}").parse().unwrap();
     let lease = reader.leases().take(chunk).unwrap();
     let queue = QueueIdentity::from(1);
-    (0..messages).filter_map(move |index| Leased::new(&queue, &lease, index))
+    (0..messages).filter_map(move |index| LeasedPosition::new(&queue, &lease, index))
 }

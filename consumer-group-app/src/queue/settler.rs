@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use protocol::{Position, QueueIdentity};
 use redis_bus::chunk_queue::{ChunkQueue, Outcome, QueueError, Settlement};
 use service_kit::{
-    backoff::Backoff, batches::next_batch, occasionally::Occasionally, supervisor::Role,
+    backoff::Backoff, batches::next_batch, log_throttle::LogThrottle, supervisor::Role,
     telemetry::chain,
 };
 use tokio::{sync::mpsc, time::sleep};
@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::delivery::{Delivery, Ending};
 
-/// How many settlings may wait; the outboxes wait beyond that. Each is what one request brought.
+/// How many settlings may wait; the senders wait beyond that. Each is what one request brought.
 pub(crate) const WAITING: usize = 256;
 
 /// The most messages of one round trip.
@@ -33,12 +33,12 @@ pub(crate) struct Settling(pub(crate) Vec<(Delivery, Ending)>);
 pub(crate) struct Settler {
     queue: ChunkQueue,
     waiting: mpsc::Receiver<Settling>,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 impl Settler {
     pub(crate) fn new(queue: ChunkQueue, waiting: mpsc::Receiver<Settling>) -> Self {
-        let failures = Occasionally::every(WARN_EVERY);
+        let failures = LogThrottle::every(WARN_EVERY);
         Self {
             queue,
             waiting,
@@ -55,7 +55,7 @@ impl Settler {
                 Ending::Duplicate => Outcome::Duplicate,
                 _ => Outcome::Processed,
             };
-            let key = (delivery.held.leased.queue.clone(), outcome);
+            let key = (delivery.leased.at.queue.clone(), outcome);
             alike.entry(key).or_default().push((delivery, ending));
         }
         for ((queue, outcome), mut deliveries) in alike {
@@ -77,7 +77,7 @@ impl Settler {
     ) -> Vec<(Delivery, Ending)> {
         let positions: Vec<Position> = deliveries
             .iter()
-            .map(|(delivery, _)| delivery.held.leased.position)
+            .map(|(delivery, _)| delivery.leased.at.position)
             .collect();
         let settlements = self.queue.settle(queue, outcome, &positions).await;
         let (mut settled, mut again) = (Vec::new(), Vec::new());

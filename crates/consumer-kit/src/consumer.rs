@@ -6,14 +6,14 @@ use std::net::IpAddr;
 
 use anyhow::{Context, anyhow, bail};
 use protocol::ConsumerId;
-use redis_bus::{Connection, Endpoint, commit::ProcessedStream, requirements::until_unfit};
+use redis_bus::{Connection, Endpoint, commit::ProcessedStream, requirements::until_unusable};
 use service_kit::{shutdown::Signals, telemetry::chain};
 use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
 use self::parts::{Frame, Parts, Running};
 use crate::{
-    ConsumerSettings, Processor, meters::ConsumerMeters, processing::Processing, settings::Intake,
+    ConsumerSettings, Processor, metrics::ConsumerMetrics, processing::Processing, settings::Intake,
 };
 
 /// A consumer that listens already and answers once it is run.
@@ -61,7 +61,7 @@ impl<P: Processor> Consumer<P> {
     pub async fn run(self) -> anyhow::Result<()> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let grace = self.settings.service.shutdown_grace();
-        let unfit = until_unfit(Connection::new(self.endpoint.clone()));
+        let unusable = until_unusable(Connection::new(self.endpoint.clone()));
         let mut running = self.start().await?;
         let failure = tokio::select! {
             signal = signals.next() => {
@@ -71,7 +71,7 @@ impl<P: Processor> Consumer<P> {
             task = running.gave_up() => {
                 Some(anyhow!("the task `{task}` kept failing; the process gives up"))
             }
-            unfit = unfit => Some(unfit.into()),
+            unusable = unusable => Some(unusable.into()),
         };
         tokio::select! {
             ended = timeout(grace, running.drain()) => match ended {
@@ -97,17 +97,17 @@ impl<P: Processor> Consumer<P> {
             id,
         } = self;
         let connection = Connection::new(endpoint.clone());
-        tell_of_redis(&connection).await;
+        log_redis(&connection).await;
         let retention = settings.retention.retention();
         let stream_key = settings.names.processed_stream.clone();
         let stream = ProcessedStream::new(connection.clone(), stream_key, retention);
         let concurrency = settings.consumer.processing_concurrency;
-        let meters = ConsumerMeters::new().context("cannot set up the metrics")?;
+        let metrics = ConsumerMetrics::new().context("cannot set up the metrics")?;
         let parts = Parts {
-            processing: Processing::new(processor, concurrency, id.clone(), meters.clone()),
+            processing: Processing::new(processor, concurrency, id.clone(), metrics.clone()),
             listener,
             id,
-            frame: Frame::new(meters),
+            frame: Frame::new(metrics),
         };
         match settings.consumer.intake {
             Intake::Push => parts.push(stream, connection, &settings),
@@ -140,7 +140,7 @@ fn is_any_address(host: &str) -> bool {
 }
 
 /// Tells at start whether Redis is there; a consumer works as soon as it is.
-async fn tell_of_redis(connection: &Connection) {
+async fn log_redis(connection: &Connection) {
     let at = connection.endpoint().at();
     match connection.ping().await {
         Ok(()) => info!(redis = at, "connected to Redis"),

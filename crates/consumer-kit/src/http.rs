@@ -21,7 +21,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use utoipa::OpenApi;
 
 use self::health::Health;
-pub(crate) use self::ready::Needs;
+pub(crate) use self::ready::HealthState;
 use crate::{Processor, processing::Processing, sink::SinkHandle};
 
 /// What the routes share.
@@ -116,7 +116,7 @@ struct BatchApi;
 /// When the description of the routes cannot be written as JSON.
 pub(crate) fn router<P: Processor>(
     state: Arc<AppState<P>>,
-    needs: Needs,
+    needs: HealthState,
 ) -> Result<Router, serde_json::Error> {
     let mut api = Api::openapi();
     api.merge(PushApi::openapi());
@@ -135,12 +135,12 @@ pub(crate) fn router<P: Processor>(
 ///
 /// # Errors
 /// As [`router`].
-pub(crate) fn pull_router(needs: Needs) -> Result<Router, serde_json::Error> {
+pub(crate) fn pull_router(needs: HealthState) -> Result<Router, serde_json::Error> {
     Ok(probes(needs, None, None).merge(api_docs::router(Api::openapi())?))
 }
 
 /// The routes by which others see how the consumer is.
-fn probes(needs: Needs, max_batch: Option<u32>, concurrency: Option<NonZeroU32>) -> Router {
+fn probes(needs: HealthState, max_batch: Option<u32>, concurrency: Option<NonZeroU32>) -> Router {
     let health = Health {
         admission: needs.admission.clone(),
         max_batch,

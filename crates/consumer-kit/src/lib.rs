@@ -39,7 +39,7 @@
 //! | `processing` | has messages processed, as many at once as may be |
 //! | `pull` | takes messages from the queue itself, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
-//! | [`meters`] | what it counts for `GET /metrics` |
+//! | [`metrics`] | what it counts for `GET /metrics` |
 //! | `spans` | the span of a message whose trace is recorded |
 //! | [`registrar`] | keeps the consumer registered with the group |
 //! | [`group_client`] | the group's three REST calls |
@@ -47,7 +47,7 @@
 pub mod consumer;
 pub mod group_client;
 pub mod http;
-pub mod meters;
+pub mod metrics;
 mod places;
 mod processing;
 pub mod processor;

@@ -10,7 +10,7 @@ use tokio::{
     task::coop::consume_budget,
 };
 
-use crate::{ProcessError, Processor, meters::ConsumerMeters, spans};
+use crate::{ProcessError, Processor, metrics::ConsumerMetrics, spans};
 
 const PANICKED: &str = "the processor panicked";
 
@@ -20,7 +20,7 @@ pub(crate) struct Processing<P> {
     processor: P,
     permits: Semaphore,
     consumer_id: ConsumerId,
-    meters: ConsumerMeters,
+    metrics: ConsumerMetrics,
 }
 
 impl<P: Processor> Processing<P> {
@@ -29,7 +29,7 @@ impl<P: Processor> Processing<P> {
         processor: P,
         concurrency: u32,
         consumer_id: ConsumerId,
-        meters: ConsumerMeters,
+        metrics: ConsumerMetrics,
     ) -> Self {
         let permits = match usize::try_from(concurrency) {
             Ok(0) | Err(_) => Semaphore::MAX_PERMITS,
@@ -39,13 +39,13 @@ impl<P: Processor> Processing<P> {
             processor,
             permits: Semaphore::new(permits),
             consumer_id,
-            meters,
+            metrics,
         }
     }
 
     /// What is counted here, and for others to count.
-    pub(crate) fn meters(&self) -> &ConsumerMeters {
-        &self.meters
+    pub(crate) fn metrics(&self) -> &ConsumerMetrics {
+        &self.metrics
     }
 
     /// Begins the span of a message that came with this sender's header, if any.
@@ -67,7 +67,7 @@ impl<P: Processor> Processing<P> {
         let attempt = async { self.processor.process(&message).await };
         let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
         let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()));
-        let additions = additions.inspect_err(|_| self.meters.failed.inc())?;
+        let additions = additions.inspect_err(|_| self.metrics.failed.inc())?;
         Ok(self.processed(message, additions))
     }
 
@@ -128,7 +128,7 @@ impl<P: Processor> Processing<P> {
                 let each = messages.into_iter().zip(results);
                 return each
                     .map(|(message, additions)| {
-                        let additions = additions.inspect_err(|_| self.meters.failed.inc())?;
+                        let additions = additions.inspect_err(|_| self.metrics.failed.inc())?;
                         Ok(self.processed(message, additions))
                     })
                     .collect();
@@ -141,7 +141,7 @@ impl<P: Processor> Processing<P> {
             Err(_) => PANICKED.to_owned(),
         };
         let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
-        self.meters.failed.inc_by(count);
+        self.metrics.failed.inc_by(count);
         messages.iter().map(|_| Err(why.as_str().into())).collect()
     }
 

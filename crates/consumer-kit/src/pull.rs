@@ -23,7 +23,7 @@ use redis_bus::chunk_queue::{
     ChunkQueue, ChunkReader, Indices, Leases, QueueError, ReadChunk, Split,
 };
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ pub(crate) struct ChunkPuller<P> {
     admission: Admission,
     room: Arc<Room>,
     worker: Arc<Worker<P>>,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 impl<P: Processor> ChunkPuller<P> {
@@ -74,8 +74,8 @@ impl<P: Processor> ChunkPuller<P> {
             max_deliveries,
             dedup_window,
         } = settings;
-        let meters = processing.meters().clone();
-        let settler = Settler::new(sink, queue.clone(), meters, dedup_window, max_deliveries);
+        let metrics = processing.metrics().clone();
+        let settler = Settler::new(sink, queue.clone(), metrics, dedup_window, max_deliveries);
         let leases = reader.leases().clone();
         let per_turn = if P::WHOLE_BATCHES { MAX_MESSAGES } else { 1 };
         Self {
@@ -84,7 +84,7 @@ impl<P: Processor> ChunkPuller<P> {
             admission,
             room: Arc::new(Room::new(concurrency, per_turn)),
             worker: Arc::new(Worker::new(processing, settler, leases, concurrency)),
-            failures: Occasionally::every(WARN_EVERY),
+            failures: LogThrottle::every(WARN_EVERY),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use protocol::http::RegistrationRequest;
 use service_kit::{
-    backoff::Backoff, occasionally::Occasionally, supervisor::Role, telemetry::chain,
+    backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -53,14 +53,14 @@ pub struct Registrar {
     request: RegistrationRequest,
     check_interval: Duration,
     registration: Registration,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 impl Registrar {
     /// A registrar for a consumer that answers already.
     #[must_use]
     pub fn new(group: GroupClient, request: RegistrationRequest, check_interval: Duration) -> Self {
-        let failures = Occasionally::every(WARN_EVERY);
+        let failures = LogThrottle::every(WARN_EVERY);
         Self {
             group,
             request,

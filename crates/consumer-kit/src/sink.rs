@@ -23,9 +23,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::recorder::{Recorder, Stands};
-use self::{recorder::Record, seen_queues::SeenQueues};
+use self::{recorder::Commit, seen_queues::SeenQueues};
 use crate::{
-    meters::ConsumerMeters,
+    metrics::ConsumerMetrics,
     places::{put_back, take_well},
 };
 
@@ -80,7 +80,7 @@ type Results = Vec<Result<Committed, CommitError>>;
 
 /// Entries that came together, and who waits for what becomes of them.
 struct HandOver {
-    records: Vec<Record>,
+    records: Vec<Commit>,
     done: oneshot::Sender<Results>,
     room: OwnedSemaphorePermit,
 }
@@ -113,10 +113,10 @@ impl SinkHandle {
         stands: Option<Stands>,
     ) -> Result<Committed, CommitError> {
         let entry = entry(processed)?;
-        self.commit_one(Record { entry, stands }).await
+        self.commit_one(Commit { entry, stands }).await
     }
 
-    async fn commit_one(&self, record: Record) -> Result<Committed, CommitError> {
+    async fn commit_one(&self, record: Commit) -> Result<Committed, CommitError> {
         let results = self.hand_over(vec![record]).await;
         let result = results.and_then(|mut results| results.pop());
         result.ok_or(CommitError::Ended)?
@@ -129,7 +129,7 @@ impl SinkHandle {
     ) -> Results {
         let record = |(processed, stands): (&ProcessedMessage, Option<Stands>)| {
             let entry = entry(processed)?;
-            Ok(Record { entry, stands })
+            Ok(Commit { entry, stands })
         };
         let (records, places) = take_well(processed.into_iter().map(record));
         if records.is_empty() {
@@ -143,7 +143,7 @@ impl SinkHandle {
     }
 
     /// What became of each of the entries; `None` when the sink has ended.
-    async fn hand_over(&self, records: Vec<Record>) -> Option<Results> {
+    async fn hand_over(&self, records: Vec<Commit>) -> Option<Results> {
         let (done, committed) = oneshot::channel();
         let count = u32::try_from(records.len()).unwrap_or(WAITING);
         let room = Arc::clone(&self.room);
@@ -174,13 +174,13 @@ fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
 pub struct Sink {
     recorder: Recorder,
     waiting: mpsc::Receiver<HandOver>,
-    meters: ConsumerMeters,
+    metrics: ConsumerMetrics,
 }
 
 impl Sink {
     /// A sink, and the way to it.
     #[must_use]
-    pub(crate) fn new(recorder: Recorder, meters: ConsumerMeters) -> (SinkHandle, Self) {
+    pub(crate) fn new(recorder: Recorder, metrics: ConsumerMetrics) -> (SinkHandle, Self) {
         // Each hand-over has room for one message at least, so there are never more of them.
         let most = usize::try_from(WAITING).unwrap_or(usize::MAX);
         let (sink, waiting) = mpsc::channel(most);
@@ -192,7 +192,7 @@ impl Sink {
         let role = Self {
             recorder,
             waiting,
-            meters,
+            metrics,
         };
         (handle, role)
     }
@@ -204,7 +204,7 @@ impl Role for Sink {
         let Self {
             recorder,
             waiting,
-            meters,
+            metrics,
         } = self;
         let mut under_way = FuturesUnordered::new();
         let (mut is_closed, mut is_empty) = (false, false);
@@ -212,7 +212,7 @@ impl Role for Sink {
             let may_begin = under_way.len() < COMMITS && !is_empty;
             tokio::select! {
                 gathered = gather(waiting), if may_begin => match gathered {
-                    Some(gathered) => under_way.push(gathered.commit(recorder, meters)),
+                    Some(gathered) => under_way.push(gathered.commit(recorder, metrics)),
                     None => is_empty = true,
                 },
                 Some(()) = under_way.next() => {}
@@ -229,7 +229,7 @@ impl Role for Sink {
 /// Entries of one commit, and who waits for how many of them.
 #[derive(Default)]
 struct Gathered {
-    records: Vec<Record>,
+    records: Vec<Commit>,
     waiting: Vec<(usize, oneshot::Sender<Results>)>,
 }
 
@@ -252,10 +252,10 @@ impl Gathered {
         drop(hand_over.room);
     }
 
-    async fn commit(self, recorder: &Recorder, meters: &ConsumerMeters) {
+    async fn commit(self, recorder: &Recorder, metrics: &ConsumerMetrics) {
         let begun = Instant::now();
         let results = recorder.record(self.records).await;
-        note(meters, begun.elapsed(), &results);
+        note(metrics, begun.elapsed(), &results);
         let mut results = results.into_iter();
         for (count, done) in self.waiting {
             // Whoever waited may have been cut off meanwhile; the entries stand all the same.
@@ -265,10 +265,10 @@ impl Gathered {
 }
 
 /// Counts a commit and what came of it.
-fn note(meters: &ConsumerMeters, took: Duration, results: &Results) {
-    meters.commit_seconds.observe(took.as_secs_f64());
+fn note(metrics: &ConsumerMetrics, took: Duration, results: &Results) {
+    metrics.commit_seconds.observe(took.as_secs_f64());
     let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
-    meters.commit_messages.observe(count.into());
+    metrics.commit_messages.observe(count.into());
     let (mut created, mut duplicate, mut failed) = (0, 0, 0);
     for committed in results {
         match committed.as_ref().map(|committed| committed.added) {
@@ -277,9 +277,9 @@ fn note(meters: &ConsumerMeters, took: Duration, results: &Results) {
             Err(_) => failed += 1,
         }
     }
-    meters.processed.inc_by(created);
-    meters.duplicate.inc_by(duplicate);
-    meters.commit_failures.inc_by(failed);
+    metrics.processed.inc_by(created);
+    metrics.duplicate.inc_by(duplicate);
+    metrics.commit_failures.inc_by(failed);
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl DeadLetter {
 
     /// A payload that is not a message; its first [`KEPT_UNFIT_BYTES`] bytes are kept.
     #[must_use]
-    pub fn unfit(payload: Excerpt, error: &MessageError) -> Self {
+    pub fn malformed(payload: Excerpt, error: &MessageError) -> Self {
         Self {
             message_id: None,
             payload_bytes: payload.bytes(),
@@ -146,7 +146,7 @@ impl DeadLetter {
     /// # Errors
     /// The letter.
     pub fn unless_message(payload: &Bytes) -> Result<Message, Box<Self>> {
-        let letter = |excerpt, error: &MessageError| Box::new(Self::unfit(excerpt, error));
+        let letter = |excerpt, error: &MessageError| Box::new(Self::malformed(excerpt, error));
         if let Some(excerpt) = Excerpt::from_bytes(payload) {
             let bytes = excerpt.bytes();
             return Err(letter(excerpt, &MessageError::TooLarge { bytes }));
@@ -180,7 +180,7 @@ impl DeadLetter {
 
     /// What tells apart payloads that are no messages: the start, the length and a hash of the whole.
     #[must_use]
-    pub fn unfit_identity(&self) -> Vec<u8> {
+    pub fn malformed_identity(&self) -> Vec<u8> {
         let length = self.payload_bytes.to_be_bytes();
         let hash = self.payload_hash.to_be_bytes();
         [&self.payload[..], &length, &hash].concat()
@@ -232,10 +232,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unfit_payload_is_cut_and_its_length_kept() {
+    fn a_malformed_payload_is_cut_and_its_length_kept() {
         let payload = Bytes::from(vec![b'x'; 5000]);
         let error = Message::parse(payload.clone()).unwrap_err();
-        let letter = DeadLetter::unfit(Excerpt::of(&payload), &error);
+        let letter = DeadLetter::malformed(Excerpt::of(&payload), &error);
         assert_eq!(letter.kept_bytes(), KEPT_UNFIT_BYTES);
         assert_eq!(field(&letter, "payload_bytes").unwrap(), "5000");
         assert_eq!(field(&letter, "reason").unwrap(), "not_json");
@@ -243,11 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn unfit_payloads_are_told_apart_beyond_what_is_kept_of_them() {
+    fn malformed_payloads_are_told_apart_beyond_what_is_kept_of_them() {
         let identity = |end: &str| {
             let payload = Bytes::from(format!("{}{end}", "x".repeat(KEPT_UNFIT_BYTES)));
             let error = Message::parse(payload.clone()).unwrap_err();
-            DeadLetter::unfit(Excerpt::of(&payload), &error).unfit_identity()
+            DeadLetter::malformed(Excerpt::of(&payload), &error).malformed_identity()
         };
         assert_eq!(identity("a"), identity("a"));
         assert_ne!(identity("a"), identity("b"));

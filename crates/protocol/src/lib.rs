@@ -12,6 +12,7 @@
 //! | [`processed`] | [`ProcessedMessage`]: an entry of the stream `messages:processed` |
 //! | [`fields`] | [`Fields`]: names and values of an entry, in one text |
 //! | [`dead_letter`] | [`DeadLetter`]: an entry of the stream of dead letters |
+//! | [`retry`] | [`retry::next_step`]: what follows from an attempt that failed |
 //! | [`position`] | [`Position`]: where a message stands in the queue |
 //! | [`positions`] | [`Positions`]: the same of many messages, as it travels |
 //! | [`stream_id`] | [`StreamId`]: the id of an entry of a stream |
@@ -27,6 +28,7 @@ pub mod message;
 pub mod position;
 pub mod positions;
 pub mod processed;
+pub mod retry;
 pub mod schemas;
 pub mod stream_id;
 pub mod trace;

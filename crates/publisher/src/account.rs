@@ -6,7 +6,7 @@ use anyhow::Result;
 use indicatif::HumanCount;
 
 use crate::{
-    output::{say, tell},
+    output::{note, say},
     progress,
 };
 
@@ -44,15 +44,15 @@ impl Account {
     }
 
     /// The closing account. It is what this program is asked for.
-    pub(crate) fn tell(&self) -> Result<()> {
+    pub(crate) fn print(&self) -> Result<()> {
         if self.under_way > 0 {
-            tell(&format!(
+            note(&format!(
                 "warning: nobody waited for what became of {} more messages: any of them may be out, too",
                 HumanCount(self.under_way)
             ));
         }
         if self.reached_none > 0 {
-            tell(&format!(
+            note(&format!(
                 "warning: for {} messages nobody was subscribed: these messages are gone; is \
                  consumer-group-app running?",
                 HumanCount(self.reached_none)

@@ -19,9 +19,9 @@ use crate::publisher::Ended;
 /// Does what was asked for.
 pub(crate) async fn run(arguments: Arguments, connection: Connection) -> Result<Ended> {
     if let Task::Replay(_) = &arguments.task
-        && let Some(unfit) = requirements::unfit(&connection).await?
+        && let Some(unusable) = requirements::unusable(&connection).await?
     {
-        return Err(unfit.into());
+        return Err(unusable.into());
     }
     let letters = DeadLetters::new(connection, arguments.processed_stream);
     match arguments.task {

@@ -37,12 +37,12 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
-        Err(answer) => return output::tell_usage(&answer),
+        Err(answer) => return output::print_usage(&answer),
     };
     match start(arguments) {
         Ok(Ended::Finished) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(error) => output::tell_failure(&error),
+        Err(error) => output::print_failure(&error),
     }
 }
 
@@ -59,7 +59,7 @@ fn start(arguments: Arguments) -> Result<Ended> {
 
 async fn run(mut arguments: Arguments) -> Result<Ended> {
     if let Some(document) = arguments.document {
-        output::tell_document(&document)?;
+        output::print_document(&document)?;
         return Ok(Ended::Finished);
     }
     match arguments.verb.take() {
@@ -87,9 +87,9 @@ async fn publish(arguments: Arguments) -> Result<Ended> {
         _ = insistent.second() => Ok(Ended::Interrupted),
     };
     progress.finish();
-    let told = publisher.account().tell();
+    let printed = publisher.account().print();
     let ended = ended?;
-    told?;
+    printed?;
     Ok(ended)
 }
 

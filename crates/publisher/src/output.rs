@@ -17,28 +17,28 @@ pub(crate) fn say(line: &str) -> Result<()> {
 }
 
 /// A document that this program was asked for, as it is.
-pub(crate) fn tell_document(document: &[u8]) -> Result<()> {
-    Ok(output::tell(document)?)
+pub(crate) fn print_document(document: &[u8]) -> Result<()> {
+    Ok(output::print(document)?)
 }
 
 /// Says what is wrong, and answers the exit code for it.
-pub(crate) fn tell_failure(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn print_failure(error: &anyhow::Error) -> ExitCode {
     if let Some(error) = error.downcast_ref::<OutputError>() {
         return output::end(NAME, error);
     }
     let text = service_kit::telemetry::chain(error.as_ref());
-    tell(&format!("error: {text}"));
+    note(&format!("error: {text}"));
     ExitCode::FAILURE
 }
 
 /// Says what is wrong with the command line, or what it asks of `clap` itself, and answers the exit code for it.
-pub(crate) fn tell_usage(answer: &clap::Error) -> ExitCode {
-    output::tell_usage_and_end(NAME, answer)
+pub(crate) fn print_usage(answer: &clap::Error) -> ExitCode {
+    output::print_usage_and_end(NAME, answer)
 }
 
 /// Lines beside what this program was asked for. Strangers may have written parts of them.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn note(text: &str) {
     for line in text.lines() {
-        output::complain(&escaped(line.to_owned()));
+        output::print_error(&escaped(line.to_owned()));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
-use crate::output::tell;
+use crate::output::note;
 
 /// How often a plain line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ impl Progress {
             Self::Lines(lines) => {
                 if lines.last.elapsed() >= LINE_EVERY {
                     lines.last = Instant::now();
-                    tell(&lines.text(count, lines.started.elapsed()));
+                    note(&lines.text(count, lines.started.elapsed()));
                 }
             }
         }

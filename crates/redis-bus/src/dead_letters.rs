@@ -13,7 +13,7 @@ pub use self::{
     letter::StoredLetter,
     newest::Latest,
     processed::ProcessedIds,
-    replayer::{Fate, Manner, Replayed, Replayer, Skipped, Step},
-    selection::{Choice, Page, Selection, Walk},
+    replayer::{LetterOutcome, ReplayMode, Replayed, Replayer, Skipped, Step},
+    selection::{Choice, Page, Selection, SelectionCursor},
     stored::{DeadLetters, Letters},
 };

@@ -15,7 +15,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Why a server is of no use, however long one waits.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unfit {
+pub enum Unusable {
     /// Its version is older than is needed.
     #[error(
         "Redis at {at} is version {found}, and {NEEDED}.0 or later is needed: upgrade it, or name another with \
@@ -41,10 +41,10 @@ pub enum Unfit {
 }
 
 /// Returns once Redis has said that it is of no use; where it is of use, or is not there, that is never.
-pub async fn until_unfit(connection: Connection) -> Unfit {
+pub async fn until_unusable(connection: Connection) -> Unusable {
     loop {
-        match unfit(&connection).await {
-            Ok(Some(unfit)) => return unfit,
+        match unusable(&connection).await {
+            Ok(Some(unusable)) => return unusable,
             Ok(None) => break,
             Err(_) => sleep(ASK_AGAIN).await,
         }
@@ -57,13 +57,13 @@ pub async fn until_unfit(connection: Connection) -> Unfit {
 ///
 /// # Errors
 /// [`BusError`] when Redis cannot be reached, or does not tell now, such as while it loads its data.
-pub async fn unfit(connection: &Connection) -> Result<Option<Unfit>, BusError> {
+pub async fn unusable(connection: &Connection) -> Result<Option<Unusable>, BusError> {
     let at = connection.endpoint().at();
     match info(connection, "server").await {
         Ok(lines) => {
             if let Some(found) = lines.get("redis_version").filter(|found| is_too_old(found)) {
                 let (at, found) = (at.to_owned(), found.clone());
-                return Ok(Some(Unfit::TooOld { at, found }));
+                return Ok(Some(Unusable::TooOld { at, found }));
             }
         }
         // Managed servers may not tell; the script does.
@@ -78,7 +78,7 @@ pub async fn unfit(connection: &Connection) -> Result<Option<Unfit>, BusError> {
         Ok(_) => Ok(None),
         Err(source) if denies_scripts(&source) => {
             let at = at.to_owned();
-            Ok(Some(Unfit::NoScripts { at, source }))
+            Ok(Some(Unusable::NoScripts { at, source }))
         }
         Err(cause) => Err(cause),
     }

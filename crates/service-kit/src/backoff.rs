@@ -37,18 +37,14 @@ impl Backoff {
     }
 }
 
-/// The wait after the `failures`-th failure in a row (from 0), drawn with full jitter.
-#[must_use]
-pub fn wait_after(base: Duration, cap: Duration, failures: u32) -> Duration {
-    jittered(bound(base, cap, failures))
-}
-
 fn bound(base: Duration, cap: Duration, failures: u32) -> Duration {
     let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
     base.saturating_mul(factor).min(cap)
 }
 
-fn jittered(bound: Duration) -> Duration {
+/// A wait drawn uniformly from zero to its bound: full jitter.
+#[must_use]
+pub fn jittered(bound: Duration) -> Duration {
     bound.mul_f64(rand::random::<f64>())
 }
 

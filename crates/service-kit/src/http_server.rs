@@ -21,7 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{debug, error, warn};
 
 use crate::{
-    api_error::ApiError, descriptors, occasionally::Occasionally, request_id::with_request_ids,
+    api_error::ApiError, descriptors, log_throttle::LogThrottle, request_id::with_request_ids,
     supervisor::Role,
 };
 
@@ -91,7 +91,7 @@ impl Address {
 pub struct HttpServer {
     listener: TcpListener,
     router: Router,
-    refusals: Occasionally,
+    refusals: LogThrottle,
 }
 
 impl HttpServer {
@@ -105,7 +105,7 @@ impl HttpServer {
         Self {
             listener,
             router,
-            refusals: Occasionally::every(WARN_EVERY),
+            refusals: LogThrottle::every(WARN_EVERY),
         }
     }
 

@@ -14,7 +14,7 @@
 //! | [`backoff`] | exponential back-off with full jitter |
 //! | [`batches`] | taking what waits in a channel, many at a time |
 //! | [`delivery_rate`] | how much work gets done in a time, from what went out and came back |
-//! | [`occasionally`] | keeps repeated log lines rare, and counts what it suppressed |
+//! | [`log_throttle`] | keeps repeated log lines rare, and counts what it suppressed |
 //! | [`http_server`] | an accept loop with the limits a network-facing server needs |
 //! | [`request_id`] | the id of a request, in its answer and in its log lines |
 //! | [`http_body`] | reading a JSON request body within bounds |
@@ -36,8 +36,8 @@ pub mod escape;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;
+pub mod log_throttle;
 pub mod metrics;
-pub mod occasionally;
 pub mod output;
 pub mod program;
 pub mod readiness;

@@ -1,7 +1,7 @@
 //! `GET /metrics`: what a service tells Prometheus, in its text format 0.0.4.
 //!
 //! Most of it is known elsewhere in the service and only read when Prometheus asks: that is what a
-//! [`Scrape`] is for. What has to be counted as it happens lasts in a [`Meters`].
+//! [`Scrape`] is for. What has to be counted as it happens lasts in a [`MetricRegistry`].
 
 use std::fmt::Display;
 
@@ -54,18 +54,18 @@ impl Metric<'_> {
 
 /// What is counted as it happens; clones share it.
 #[derive(Debug, Clone)]
-pub struct Meters(Registry);
+pub struct MetricRegistry(Registry);
 
-impl Default for Meters {
+impl Default for MetricRegistry {
     /// With the process itself: its memory, its time, its files.
     fn default() -> Self {
-        let meters = Self(Registry::new());
-        meters.keep(ProcessCollector::for_self());
-        meters
+        let metrics = Self(Registry::new());
+        metrics.keep(ProcessCollector::for_self());
+        metrics
     }
 }
 
-impl Meters {
+impl MetricRegistry {
     /// A histogram with these buckets. It counts within nanoseconds, and without a lock.
     ///
     /// # Errors
@@ -110,13 +110,13 @@ impl Meters {
 #[derive(Debug)]
 pub struct Scrape {
     read: Registry,
-    lasting: Meters,
+    lasting: MetricRegistry,
 }
 
 impl Scrape {
     /// An answer with all that lasts; what is read now is to be added.
     #[must_use]
-    pub fn new(lasting: Meters) -> Self {
+    pub fn new(lasting: MetricRegistry) -> Self {
         let read = Registry::new();
         Self { read, lasting }
     }

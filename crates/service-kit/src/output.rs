@@ -34,14 +34,14 @@ pub fn say(line: Arguments<'_>) -> Result<(), OutputError> {
 ///
 /// # Errors
 /// As [`say`].
-pub fn tell(document: &[u8]) -> Result<(), OutputError> {
+pub fn print(document: &[u8]) -> Result<(), OutputError> {
     let mut output = stdout();
     output.write_all(document)?;
     Ok(output.flush()?)
 }
 
 /// Writes a line to standard error. If that is not possible, there is nobody to tell.
-pub fn complain(line: &str) {
+pub fn print_error(line: &str) {
     drop(writeln!(stderr(), "{line}"));
 }
 
@@ -51,14 +51,14 @@ pub fn end(name: &str, error: &OutputError) -> ExitCode {
     if error.is_closed() {
         return ExitCode::SUCCESS;
     }
-    complain(&format!("{name}: {error}: {}", error.0));
+    print_error(&format!("{name}: {error}: {}", error.0));
     ExitCode::from(IO_ERROR)
 }
 
 /// Writes a document; the program ends with this exit code.
 #[must_use]
-pub fn tell_and_end(name: &str, document: &[u8]) -> ExitCode {
-    match tell(document) {
+pub fn print_and_end(name: &str, document: &[u8]) -> ExitCode {
+    match print(document) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => end(name, &error),
     }
@@ -67,7 +67,7 @@ pub fn tell_and_end(name: &str, document: &[u8]) -> ExitCode {
 /// Says what is wrong with the command line, or what it asks of `clap` itself, such as `--help`; the program ends with
 /// this exit code.
 #[must_use]
-pub fn tell_usage_and_end(name: &str, answer: &clap::Error) -> ExitCode {
+pub fn print_usage_and_end(name: &str, answer: &clap::Error) -> ExitCode {
     let printed = answer.print().and_then(|()| stdout().flush());
     match printed {
         Err(cause) if !answer.use_stderr() => end(name, &cause.into()),

@@ -10,7 +10,7 @@ use crate::{
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     spans::{Export, TelemetrySettings},
-    telemetry::{self, LogGuard, LogSettings, SENTENCE, chain},
+    telemetry::{self, LogGuard, LogSettings, chain},
 };
 
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
@@ -46,12 +46,12 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 ) -> ExitCode {
     let (loaded, common, settings, _log) = match prepare(program, read) {
         Ok(Asked::Service(loaded, common, settings, log)) => (loaded, common, settings, log),
-        Ok(Asked::Answer(answer)) => return output::tell_and_end(program.name, &answer),
+        Ok(Asked::Answer(answer)) => return output::print_and_end(program.name, &answer),
         Err(SettingsError::CommandLine(answer)) => {
-            return output::tell_usage_and_end(program.name, &answer);
+            return output::print_usage_and_end(program.name, &answer);
         }
         Err(cause) => {
-            complain(program.name, &chain(&cause));
+            print_failure(program.name, &chain(&cause));
             return ExitCode::from(BAD_USAGE);
         }
     };
@@ -107,7 +107,7 @@ fn prepare<S>(
     let log = common.log.check().map_err(SettingsError::BadValue)?;
     if asks_for_check(&matches) {
         for warning in loaded.warnings() {
-            complain(program.name, warning);
+            print_failure(program.name, warning);
         }
         let effective = program.effective(&loaded);
         return Ok(Asked::Answer(effective.into_bytes()));
@@ -120,13 +120,9 @@ fn prepare<S>(
 fn announce(program: &Program, loaded: &Loaded) {
     let Program { name, version, .. } = *program;
     let settings = program.changed(loaded);
-    let with = match settings.as_str() {
-        "" => "with the default settings".to_owned(),
-        changed => format!("with {changed}; all else is as by default"),
-    };
-    info!(name: SENTENCE, version, settings, "{name} {version} starts {with}");
+    info!(version, settings, "{name} starts");
 }
 
-fn complain(name: &str, what: &str) {
-    output::complain(&format!("{name}: {what}"));
+fn print_failure(name: &str, what: &str) {
+    output::print_error(&format!("{name}: {what}"));
 }

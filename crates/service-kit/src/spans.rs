@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use tracing::warn;
 
 use crate::{
-    occasionally::Occasionally,
+    log_throttle::LogThrottle,
     settings::{Program, Setting, ValueKind},
     telemetry::chain,
 };
@@ -120,7 +120,7 @@ impl Export {
             .with_endpoint(url)
             .with_timeout(SEND_TIMEOUT)
             .build()?;
-        let failures = Occasionally::every(WARN_EVERY);
+        let failures = LogThrottle::every(WARN_EVERY);
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(MAX_WAITING_SPANS)
             .with_max_export_batch_size(BATCH)
@@ -155,7 +155,7 @@ impl Export {
 #[derive(Debug)]
 struct Sender {
     sender: opentelemetry_otlp::SpanExporter,
-    failures: Occasionally,
+    failures: LogThrottle,
 }
 
 impl SpanExporter for Sender {

@@ -23,15 +23,6 @@ pub(crate) use self::writer::dropped_lines;
 use self::{lines::Lines, writer::LogWriter};
 use crate::settings::{Setting, ValueKind};
 
-/// The name of an event whose message says all that its fields do: the text log leaves them out.
-///
-/// ```
-/// # use service_kit::telemetry::SENTENCE;
-/// # let consumers = 3;
-/// tracing::info!(name: SENTENCE, consumers, "{consumers} consumers are at work");
-/// ```
-pub const SENTENCE: &str = "sentence";
-
 /// The settings of the section `[log]`; every [`crate::settings::Program`] has them.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting {

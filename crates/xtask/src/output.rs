@@ -31,7 +31,7 @@ pub(crate) fn step(text: &str) {
 
 /// Says what should not go unseen, or what is no result.
 pub(crate) fn warn(text: &str) {
-    output::complain(text);
+    output::print_error(text);
 }
 
 /// Rows as lines: the first column to the left, all others to the right.

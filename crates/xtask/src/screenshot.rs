@@ -29,7 +29,7 @@ const RATES: [u64; 6] = [300, 520, 480, 800, 610, 700];
 const EACH: Duration = Duration::from_secs(22);
 
 /// What is published besides, to be given up.
-const UNFIT: [&str; 3] = [
+const MALFORMED: [&str; 3] = [
     r#"{"text":"a message without an id"}"#,
     r#"{"message_id":42,"text":"an id that is no text"}"#,
     "no JSON at all",
@@ -63,9 +63,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     for (round, rate) in RATES.into_iter().enumerate() {
         let publishing = Publishing::trickle(binaries, &stack.redis, rate)?;
         sleep(EACH).await;
-        if let Some(unfit) = UNFIT.get(round) {
+        if let Some(malformed) = MALFORMED.get(round) {
             let mut publish = redis::cmd("PUBLISH");
-            publish.arg("messages:published").arg(unfit);
+            publish.arg("messages:published").arg(malformed);
             let _heard: u64 = publish.query_async(&mut connection).await?;
         }
         if round + 1 == RATES.len() {

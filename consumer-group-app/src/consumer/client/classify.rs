@@ -5,10 +5,10 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::value::RawValue;
 
-use super::response_body::{Said, SaidOfOne};
+use super::response_body::{MessageResult, ResponseBody};
 use crate::{
     consumer::{
-        connection::{Answer, Lost},
+        connection::{ConsumerResponse, Truncation},
         retry_after,
     },
     delivery::{Outcome, Settled},
@@ -33,18 +33,18 @@ pub(crate) enum Outcomes {
 
 /// What the answer to one message says. Its status decides; only a success must be whole, because a server
 /// may send its head before the work is done.
-pub(super) fn of_message(answer: &Answer) -> Outcome {
+pub(super) fn of_message(answer: &ConsumerResponse) -> Outcome {
     if answer.status.is_success() {
         match &answer.lost {
-            Some(Lost::Broken(error)) => {
+            Some(Truncation::Broken(error)) => {
                 return Outcome::Failed(format!("the consumer's answer broke off: {error}"));
             }
-            Some(Lost::Late) => return Outcome::TimedOut,
-            Some(Lost::Head | Lost::Excess) | None => {}
+            Some(Truncation::Late) => return Outcome::TimedOut,
+            Some(Truncation::Head | Truncation::Excess) | None => {}
         }
     }
     let done = || {
-        let said = Said::read(&answer.body);
+        let said = ResponseBody::read(&answer.body);
         (said.is_duplicate, said.settled())
     };
     let said = || shown(&answer.body);
@@ -53,11 +53,13 @@ pub(super) fn of_message(answer: &Answer) -> Outcome {
 
 /// What the answer to `count` messages says. A status of the whole that would be a message's fault says
 /// nothing of any single one, and neither does one without a readable head.
-pub(super) fn of_batch(answer: &Answer, count: usize) -> Outcomes {
+pub(super) fn of_batch(answer: &ConsumerResponse, count: usize) -> Outcomes {
     if answer.status.is_success() {
         return match answer.lost {
-            Some(Lost::Head) => Outcomes::NoBatches(answer.status),
-            Some(Lost::Excess | Lost::Broken(_) | Lost::Late) | None => of_each(answer, count),
+            Some(Truncation::Head) => Outcomes::NoBatches(answer.status),
+            Some(Truncation::Excess | Truncation::Broken(_) | Truncation::Late) | None => {
+                of_each(answer, count)
+            }
         };
     }
     match answer.status.as_u16() {
@@ -67,17 +69,19 @@ pub(super) fn of_batch(answer: &Answer, count: usize) -> Outcomes {
 }
 
 /// What a success says of each message. What is known of some counts, however the answer ends.
-fn of_each(answer: &Answer, count: usize) -> Outcomes {
-    let said = Said::read(&answer.body);
+fn of_each(answer: &ConsumerResponse, count: usize) -> Outcomes {
+    let said = ResponseBody::read(&answer.body);
     if said.processed == Some(count) {
         return Outcomes::All(Outcome::Delivered(said.settled()));
     }
     let unknown = || match answer.lost {
-        Some(Lost::Late) => Outcome::TimedOut,
-        Some(Lost::Head | Lost::Excess | Lost::Broken(_)) | None => Outcome::Failed(format!(
-            "the consumer did not say what became of each of {count} messages: {}",
-            shown(&answer.body)
-        )),
+        Some(Truncation::Late) => Outcome::TimedOut,
+        Some(Truncation::Head | Truncation::Excess | Truncation::Broken(_)) | None => {
+            Outcome::Failed(format!(
+                "the consumer did not say what became of each of {count} messages: {}",
+                shown(&answer.body)
+            ))
+        }
     };
     let known = said.results.len();
     // With a wrong number of them none can be told whose it is.
@@ -90,7 +94,7 @@ fn of_each(answer: &Answer, count: usize) -> Outcomes {
 }
 
 fn of_result(result: &RawValue) -> Outcome {
-    let said = serde_json::from_str::<SaidOfOne>(result.get());
+    let said = serde_json::from_str::<MessageResult>(result.get());
     let Some((status, said)) = said.ok().and_then(|said| Some((said.status()?, said))) else {
         let result = shown(result.get().as_bytes());
         return Outcome::Failed(format!("the consumer gave a message no status: {result}"));

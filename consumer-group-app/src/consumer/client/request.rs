@@ -21,7 +21,7 @@ const MAX_RESULT_BYTES: usize = 4096;
 
 /// What a request for messages carries.
 #[derive(Debug, Clone)]
-pub(crate) struct Parcel {
+pub(crate) struct DeliveryRequest {
     /// How many messages.
     pub(crate) messages: usize,
     /// One as it was published, or many with a newline after each.
@@ -32,13 +32,13 @@ pub(crate) struct Parcel {
     pub(crate) trace: Option<TraceContext>,
 }
 
-impl Parcel {
+impl DeliveryRequest {
     /// How much of the answer's body is read, in bytes.
     pub(super) fn max_answer_bytes(&self) -> usize {
         MAX_ANSWER_BYTES + MAX_RESULT_BYTES * self.messages.saturating_sub(1)
     }
 
-    pub(super) fn request(self, host: HeaderValue) -> Request<Full<Bytes>> {
+    pub(super) fn into_http(self, host: HeaderValue) -> Request<Full<Bytes>> {
         let (path, content_type) = match self.messages {
             1 => (PROCESS_MESSAGE, "application/json"),
             _ => (PROCESS_MESSAGES, "application/x-ndjson"),

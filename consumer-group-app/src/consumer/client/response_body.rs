@@ -15,7 +15,7 @@ use crate::delivery::Settled;
 
 /// What is of interest.
 #[derive(Debug, Default)]
-pub(super) struct Said<'a> {
+pub(super) struct ResponseBody<'a> {
     /// `"result":"duplicate"`.
     pub(super) is_duplicate: bool,
     /// `"settled":true`.
@@ -28,7 +28,7 @@ pub(super) struct Said<'a> {
     pub(super) is_whole: bool,
 }
 
-impl<'a> Said<'a> {
+impl<'a> ResponseBody<'a> {
     pub(super) fn read(body: &'a [u8]) -> Self {
         let mut said = Self::default();
         let mut json = serde_json::Deserializer::from_slice(body);
@@ -45,7 +45,7 @@ impl<'a> Said<'a> {
 
 /// What became of one message of a batch.
 #[derive(Debug, Deserialize)]
-pub(super) struct SaidOfOne {
+pub(super) struct MessageResult {
     status: u16,
     #[serde(default)]
     result: Value,
@@ -57,7 +57,7 @@ pub(super) struct SaidOfOne {
     settled: Value,
 }
 
-impl SaidOfOne {
+impl MessageResult {
     pub(super) fn status(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.status).ok()
     }
@@ -92,7 +92,7 @@ fn settled(is_settled: bool) -> Settled {
 }
 
 /// The fields of an answer.
-struct Fields<'s, 'a>(&'s mut Said<'a>);
+struct Fields<'s, 'a>(&'s mut ResponseBody<'a>);
 
 impl<'a> DeserializeSeed<'a> for Fields<'_, 'a> {
     type Value = ();
@@ -164,16 +164,16 @@ mod tests {
     #[test]
     fn what_stands_before_a_break_counts() {
         let body = br#"{"result":"duplicate","results":[{"status":200},{"status":422},{"stat"#;
-        let said = Said::read(body);
+        let said = ResponseBody::read(body);
         assert!(said.is_duplicate);
         assert_eq!((said.results.len(), said.is_whole), (2, false));
     }
 
     #[test]
     fn a_number_that_breaks_off_is_none() {
-        assert_eq!(Said::read(br#"{"processed":51"#).processed, None);
+        assert_eq!(ResponseBody::read(br#"{"processed":51"#).processed, None);
         assert_eq!(
-            Said::read(br#"{"processed":51,"message":"we"#).processed,
+            ResponseBody::read(br#"{"processed":51,"message":"we"#).processed,
             Some(51)
         );
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn what_is_no_object_says_nothing() {
         for body in [&b""[..], b"[1]", b"duplicate", b"\"duplicate\"", b"\xff"] {
-            let said = Said::read(body);
+            let said = ResponseBody::read(body);
             assert!(!said.is_duplicate && !said.is_whole && said.processed.is_none());
         }
     }

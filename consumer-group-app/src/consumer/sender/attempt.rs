@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     consumer::{
-        client::{Answered, Outcomes, Parcel},
+        client::{DeliveryRequest, DeliveryResponse, Outcomes},
         window::End,
     },
     delivery::{Delivery, Outcome},
@@ -30,7 +30,7 @@ pub(super) struct Attempt {
     /// What the window knows it by.
     pub(super) number: u64,
     pub(super) deliveries: Vec<Delivery>,
-    pub(super) answered: Answered,
+    pub(super) answered: DeliveryResponse,
     pub(super) begun: Instant,
     pub(super) ended: Instant,
 }
@@ -124,12 +124,12 @@ pub(super) fn batch(waiting: &mut VecDeque<Delivery>, most: usize) -> Vec<Delive
 }
 
 /// What a request with these messages carries; nothing without messages.
-pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
+pub(super) fn request_for(deliveries: &[Delivery]) -> Option<DeliveryRequest> {
     let mut trace = None;
     let body = match deliveries {
         [] => return None,
         [one] => {
-            let message = &one.held.message;
+            let message = &one.leased.message;
             trace = message.trace_context();
             message.body().clone()
         }
@@ -137,13 +137,13 @@ pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
         many => {
             let mut lines = Vec::with_capacity(many.iter().map(line_bytes).sum());
             for delivery in many {
-                lines.extend_from_slice(delivery.held.message.body());
+                lines.extend_from_slice(delivery.leased.message.body());
                 lines.push(b'\n');
             }
             Bytes::from(lines)
         }
     };
-    Some(Parcel {
+    Some(DeliveryRequest {
         messages: deliveries.len(),
         body,
         positions: positions(deliveries),
@@ -153,22 +153,22 @@ pub(super) fn parcel(deliveries: &[Delivery]) -> Option<Parcel> {
 
 /// Where messages of one queue stand, as a header.
 fn positions(deliveries: &[Delivery]) -> Option<HeaderValue> {
-    let leased = deliveries.iter().map(|delivery| &delivery.held.leased);
+    let at = deliveries.iter().map(|delivery| &delivery.leased.at);
     let positions = Positions {
-        queue: deliveries.first()?.held.leased.queue.clone(),
-        positions: leased.map(|leased| leased.position).collect(),
+        queue: deliveries.first()?.leased.at.queue.clone(),
+        positions: at.map(|at| at.position).collect(),
     };
     HeaderValue::try_from(positions.to_string()).ok()
 }
 
 /// Whether messages may go together: their positions are in one header, which names one queue.
 fn are_of_one_queue(one: &Delivery, other: &Delivery) -> bool {
-    one.held.leased.queue == other.held.leased.queue
+    one.leased.at.queue == other.leased.at.queue
 }
 
 /// How much longer a message makes the header, in bytes, at the most.
 fn header_bytes(last: &Delivery, next: &Delivery) -> usize {
-    let (last, next) = (last.held.leased.position, next.held.leased.position);
+    let (last, next) = (last.leased.at.position, next.leased.at.position);
     if last.chunk() != next.chunk() {
         MAX_CHUNK_BYTES
     } else if last.index() + 1 == next.index() {
@@ -180,12 +180,12 @@ fn header_bytes(last: &Delivery, next: &Delivery) -> usize {
 
 /// A message and its newline, in bytes.
 fn line_bytes(delivery: &Delivery) -> usize {
-    delivery.held.bytes() + 1
+    delivery.leased.bytes() + 1
 }
 
 fn may_have_company(delivery: &Delivery) -> bool {
-    let held = &delivery.held;
-    !held.goes_alone && !held.message.body().contains(&b'\n')
+    let leased = &delivery.leased;
+    !leased.goes_alone && !leased.message.body().contains(&b'\n')
 }
 
 #[cfg(test)]
@@ -194,21 +194,21 @@ mod tests {
 
     use super::*;
     use crate::{
-        delivery::Held,
-        queue::{MemoryQueue, receiver::leased},
+        delivery::LeasedMessage,
+        queue::{LocalQueue, receiver::positions_of},
     };
 
     /// Messages of one chunk.
     fn waiting(bodies: &[String]) -> VecDeque<Delivery> {
-        let queue = MemoryQueue::new(usize::MAX);
-        let held = bodies
+        let queue = LocalQueue::new(usize::MAX);
+        let leased = bodies
             .iter()
-            .zip(leased(bodies.len()))
-            .map(|(body, leased)| {
+            .zip(positions_of(bodies.len()))
+            .map(|(body, at)| {
                 let message = Message::parse(Bytes::from(body.clone())).unwrap();
-                Held::new(message, Instant::now(), leased)
+                LeasedMessage::new(message, Instant::now(), at)
             });
-        queue.push_handed(held);
+        queue.push_leased(leased);
         queue.take(bodies.len()).into()
     }
 
@@ -246,17 +246,20 @@ mod tests {
         let mixed = [message("a", 0), spread.clone(), message("c", 0)];
         assert_eq!(batches(waiting(&mixed), 9), [1, 1, 1]);
         let mut alone = waiting(std::slice::from_ref(&spread));
-        let parcel = parcel(&batch(&mut alone, 9)).unwrap();
-        assert_eq!((parcel.messages, &parcel.body[..]), (1, spread.as_bytes()));
+        let request = request_for(&batch(&mut alone, 9)).unwrap();
+        assert_eq!(
+            (request.messages, &request.body[..]),
+            (1, spread.as_bytes())
+        );
     }
 
     #[test]
     fn messages_go_as_they_were_published_one_a_line() {
         let bodies = [r#"{"message_id" : "a" }"#, r#"{"x":1e3,"message_id":"b"}"#];
         let mut two = waiting(&bodies.map(str::to_owned));
-        let parcel = parcel(&batch(&mut two, 9)).unwrap();
-        assert_eq!(parcel.messages, 2);
-        assert_eq!(parcel.body, format!("{}\n{}\n", bodies[0], bodies[1]));
-        assert!(super::parcel(&[]).is_none());
+        let request = request_for(&batch(&mut two, 9)).unwrap();
+        assert_eq!(request.messages, 2);
+        assert_eq!(request.body, format!("{}\n{}\n", bodies[0], bodies[1]));
+        assert!(request_for(&[]).is_none());
     }
 }

@@ -1,48 +1,42 @@
-//! What becomes of the messages of a request that has ended, and what the outbox learns of it.
+//! What becomes of the messages of a request that has ended, and what the sender learns of it.
 
+use hyper::StatusCode;
 use protocol::http::PROCESS_MESSAGES;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::{Attempt, Outbox, Returned};
+use super::{Attempt, FailedDelivery, Sender};
 use crate::{
-    consumer::client::{Answered, Outcomes},
+    consumer::client::{DeliveryResponse, Outcomes},
     delivery::{Delivery, Ending, Outcome, Settled},
 };
 
-impl Outbox {
+impl Sender {
     pub(super) async fn settle(&mut self, attempt: Attempt) {
         self.learn(&attempt);
         if attempt.reached_it() {
-            self.record.answered(attempt.took());
+            self.consumer.stats.answered(attempt.took());
             let seconds = attempt.took().as_secs_f64();
             self.shared.request_seconds.observe(seconds);
         }
         let Attempt {
             deliveries,
-            answered: Answered { outcomes, lane, .. },
+            answered:
+                DeliveryResponse {
+                    outcomes,
+                    connection,
+                    ..
+                },
             begun,
             ..
         } = attempt;
-        self.idle.extend(lane);
+        self.idle.extend(connection);
         let mut done = Vec::with_capacity(deliveries.len());
         match outcomes {
-            Outcomes::NoBatches(status) => {
-                info!(consumer.id = %self.consumer, %status,
-                    "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");
-                self.window.window().set_max_batch(None);
-                for mut delivery in deliveries.into_iter().rev() {
-                    // A success may have processed it.
-                    if !status.is_success() {
-                        delivery.held.undo_attempt();
-                    }
-                    self.window.window().bind();
-                    self.next.push_front(delivery);
-                }
-            }
+            Outcomes::NoBatches(status) => self.send_one_by_one(deliveries, status),
             Outcomes::All(outcome @ Outcome::Delivered(by)) => {
-                self.standing.note(&outcome, begun);
-                self.record.note(&outcome, count(&deliveries));
+                self.consumer.outlier.note(&outcome, begun);
+                self.consumer.stats.note(&outcome, count(&deliveries));
                 let processed = |delivery| (delivery, Ending::Processed, by);
                 done.extend(deliveries.into_iter().map(processed));
             }
@@ -50,7 +44,7 @@ impl Outbox {
                 let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
                 let goes_alone = failed && deliveries.len() > 1;
                 for mut delivery in deliveries {
-                    delivery.held.goes_alone |= goes_alone;
+                    delivery.leased.goes_alone |= goes_alone;
                     let returned = self.note(delivery, outcome.clone(), begun, &mut done);
                     self.give_back(returned).await;
                 }
@@ -60,7 +54,8 @@ impl Outbox {
                     |outcome| matches!(outcome, &Outcome::Delivered(_) | &Outcome::Duplicate(_));
                 if outcomes.iter().any(is_done) {
                     // First, so that its word counts for the others.
-                    self.standing
+                    self.consumer
+                        .outlier
                         .note(&Outcome::Delivered(Settled::NotYet), begun);
                 }
                 for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
@@ -73,18 +68,33 @@ impl Outbox {
         self.shared.settle(done).await;
     }
 
+    /// What it took for a request it does not know goes to it again, each message by itself.
+    fn send_one_by_one(&mut self, deliveries: Vec<Delivery>, status: StatusCode) {
+        info!(consumer.id = %self.consumer.id, %status,
+            "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");
+        self.consumer.window.set_max_batch(None);
+        for mut delivery in deliveries.into_iter().rev() {
+            // A success may have processed it.
+            if !status.is_success() {
+                delivery.leased.undo_attempt();
+            }
+            self.consumer.window.bind();
+            self.next.push_front(delivery);
+        }
+    }
+
     /// Learns from how an attempt went how much to give the consumer.
     fn learn(&mut self, attempt: &Attempt) {
         self.window
             .end(attempt.number, attempt.end(), attempt.ended);
         if !attempt.went_well() {
-            self.was_away |= attempt.answered.lane.is_none() && !attempt.is_own_fault();
+            self.was_away |= attempt.answered.connection.is_none() && !attempt.is_own_fault();
         } else if std::mem::take(&mut self.was_away) {
             self.window.start_anew();
             // It may have come back as another program: it is asked what it takes.
             self.have_checked();
         }
-        self.tell_of_room();
+        self.notify_of_room();
     }
 
     /// Notes what became of one message; answers it when it has to be tried elsewhere.
@@ -94,28 +104,28 @@ impl Outbox {
         outcome: Outcome,
         begun: Instant,
         done: &mut Vec<(Delivery, Ending, Settled)>,
-    ) -> Option<Returned> {
-        self.record.note(&outcome, 1);
-        if self.standing.note(&outcome, begun) {
+    ) -> Option<FailedDelivery> {
+        self.consumer.stats.note(&outcome, 1);
+        if self.consumer.outlier.note(&outcome, begun) {
             self.leave_out(&outcome);
         }
-        let held = &mut delivery.held;
+        let leased = &mut delivery.leased;
         let (ending, by) = match outcome {
             Outcome::Delivered(by) => (Ending::Processed, by),
-            Outcome::Duplicate(by) if held.may_have_been_processed() => (Ending::Processed, by),
+            Outcome::Duplicate(by) if leased.may_have_been_processed() => (Ending::Processed, by),
             Outcome::Duplicate(by) => (Ending::Duplicate, by),
             Outcome::UnknownPosition => {
                 self.shared.offer_again(delivery);
                 return None;
             }
             _ => {
-                held.note_failure(&self.consumer, &outcome);
-                debug!(message.id = %held.message.id(), consumer.id = %self.consumer,
-                    attempt = held.attempts, error = held.last_error, "an attempt failed");
-                return Some(Returned {
+                leased.note_failure(&self.consumer.id, &outcome);
+                debug!(message.id = %leased.message.id(), consumer.id = %self.consumer.id,
+                    attempt = leased.attempts, error = leased.last_error, "an attempt failed");
+                return Some(FailedDelivery {
                     delivery,
                     outcome,
-                    is_proven: self.standing.is_proven(),
+                    is_proven: self.consumer.outlier.is_proven(),
                 });
             }
         };
@@ -123,18 +133,18 @@ impl Outbox {
         None
     }
 
-    async fn give_back(&self, returned: Option<Returned>) {
+    async fn give_back(&self, returned: Option<FailedDelivery>) {
         if let Some(returned) = returned {
             // An error means that the dispatcher is gone; the delivery then goes back to the queue.
-            drop(self.shared.returns.send(returned).await);
+            drop(self.shared.failed.send(returned).await);
         }
     }
 
     /// The consumer was ejected.
     fn leave_out(&mut self, outcome: &Outcome) {
         let cause = outcome.describe();
-        warn!(consumer.id = %self.consumer, cause, "the consumer is left out for a while");
-        self.record.ejected();
+        warn!(consumer.id = %self.consumer.id, cause, "the consumer is left out for a while");
+        self.consumer.stats.ejected();
         self.was_away = true;
         self.drop_waiting();
         self.have_checked();
@@ -143,7 +153,7 @@ impl Outbox {
     /// Has the consumer's health checked.
     fn have_checked(&self) {
         // A full channel means that many are waiting for that; it will be suspected again.
-        let _nudged = self.shared.suspects.try_send(self.consumer.clone());
+        let _nudged = self.shared.suspects.try_send(self.consumer.id.clone());
     }
 }
 

@@ -4,7 +4,7 @@ use protocol::{ConsumerId, TraceParent};
 use service_kit::spans::{self, Kind, Parent, Span};
 
 use crate::{
-    consumer::client::{Outcomes, Parcel},
+    consumer::client::{DeliveryRequest, Outcomes},
     delivery::{Delivery, Outcome},
 };
 
@@ -17,14 +17,14 @@ impl Spans {
     pub(super) fn begin(
         deliveries: &[Delivery],
         consumer: &ConsumerId,
-        parcel: &mut Parcel,
+        request: &mut DeliveryRequest,
     ) -> Self {
         if !spans::are_on() {
             return Self::default();
         }
         let spans = deliveries.iter().map(|delivery| begin(delivery, consumer));
         let spans: Vec<_> = spans.collect();
-        if let ([Some(span)], Some(trace)) = (spans.as_slice(), &mut parcel.trace) {
+        if let ([Some(span)], Some(trace)) = (spans.as_slice(), &mut request.trace) {
             trace.parent = TraceParent::sampled(trace.parent.trace_id(), span.id());
         }
         Self(spans)
@@ -50,16 +50,16 @@ impl Spans {
 }
 
 fn begin(delivery: &Delivery, consumer: &ConsumerId) -> Option<Span> {
-    let held = &delivery.held;
-    let sent = held.message.trace_context()?.parent;
+    let leased = &delivery.leased;
+    let sent = leased.message.trace_context()?.parent;
     let parent = sent.is_sampled().then(|| Parent {
         trace_id: sent.trace_id(),
         span_id: sent.span_id(),
     })?;
     let mut span = Span::begin("deliver", Kind::Client, parent)?;
-    span.note("message.id", held.message.id().to_string());
+    span.note("message.id", leased.message.id().to_string());
     span.note("consumer.id", consumer.to_string());
-    span.note("attempt", held.attempts.to_string());
+    span.note("attempt", leased.attempts.to_string());
     Some(span)
 }
 

@@ -55,7 +55,7 @@ pub(crate) enum End {
     Otherwise,
 }
 
-/// The one who changes a [`Window`]: the outbox of its consumer.
+/// The one who changes a [`Window`]: the sender of its consumer.
 #[derive(Debug)]
 pub(crate) struct WindowControl {
     window: Arc<Window>,
@@ -101,10 +101,6 @@ impl WindowControl {
             shrunk: None,
             moved: Instant::now(),
         }
-    }
-
-    pub(crate) fn window(&self) -> &Window {
-        &self.window
     }
 
     /// Whether anything is under way.
@@ -167,7 +163,7 @@ impl WindowControl {
         if self.messages >= self.climb.size() {
             self.climb.filled(now);
         }
-        self.tell();
+        self.publish();
         self.number
     }
 
@@ -177,7 +173,7 @@ impl WindowControl {
         let Some(flight) = self.flights.remove(&number) else {
             // They have been released when it seemed to hang.
             self.hanging.remove(&number);
-            return self.tell();
+            return self.publish();
         };
         self.messages -= flight.messages;
         self.window.release(flight.messages);
@@ -189,7 +185,7 @@ impl WindowControl {
             End::Late if self.did_well < Some(begun) => self.shrink(begun, now),
             End::Late | End::Otherwise => self.climb.interrupted(),
         }
-        self.tell();
+        self.publish();
     }
 
     /// What began before the last time says nothing of the window since.
@@ -260,7 +256,7 @@ impl WindowControl {
         self.work = None;
         self.usual = None;
         self.window.set_ahead(0);
-        self.tell();
+        self.publish();
     }
 
     /// What was under way is no more, and nobody will say how it ended.
@@ -268,12 +264,13 @@ impl WindowControl {
         self.window.release(std::mem::take(&mut self.messages));
         self.flights.clear();
         self.hanging.clear();
-        self.tell();
+        self.publish();
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         let hanging: usize = self.hanging.values().sum();
-        self.window.tell(self.messages + hanging, self.climb.size());
+        self.window
+            .set_load(self.messages + hanging, self.climb.size());
     }
 }
 

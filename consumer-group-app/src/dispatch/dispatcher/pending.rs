@@ -8,7 +8,9 @@ use std::{
 use protocol::DeadLetterReason;
 use tokio::time::Instant;
 
-use crate::{dead_letters::writer::Letter, delivery::Delivery, dispatch::retry::RetryBudget};
+use crate::{
+    dead_letters::writer::Letter, delivery::Delivery, dispatch::retry_budget::RetryBudget,
+};
 
 /// What the dispatcher holds itself.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ impl Pending {
 
     /// To be tried as soon as a consumer has room, before what came after it.
     pub(super) fn make_ready(&mut self, delivery: Delivery) {
-        self.ready.insert(delivery.held.place, delivery);
+        self.ready.insert(delivery.leased.place, delivery);
     }
 
     pub(super) fn give_up(&mut self, delivery: Delivery, reason: DeadLetterReason) {

@@ -1,8 +1,10 @@
 //! Which consumer gets a message.
 
+use std::sync::Arc;
+
 use rand::{rngs::ThreadRng, seq::IteratorRandom};
 
-use crate::{consumer::registry::Member, delivery::Delivery, dispatch::selection::Selection};
+use crate::{consumer::handle::ConsumerHandle, delivery::Delivery, dispatch::selection::Selection};
 
 /// What became of a wish to hand over a delivery.
 pub(super) enum Placement {
@@ -16,7 +18,7 @@ pub(super) enum Placement {
 pub(super) struct Round {
     selection: Selection,
     /// All that may be picked.
-    members: Vec<Member>,
+    members: Vec<Arc<ConsumerHandle>>,
     /// Those that start at once on what they are given. Only when there are none…
     free: Vec<Roomy>,
     /// …those that have room for what they start on soon.
@@ -43,12 +45,12 @@ struct Roomy {
 }
 
 impl Round {
-    pub(super) fn new(members: Vec<Member>, selection: Selection) -> Self {
+    pub(super) fn new(members: Vec<Arc<ConsumerHandle>>, selection: Selection) -> Self {
         let roomy = members.iter().enumerate().map(|(place, member)| Roomy {
             member: place,
             room: member.room(),
-            free: member.window().free(),
-            held: member.window().held(),
+            free: member.window.free(),
+            held: member.window.held(),
         });
         let (free, ahead) = roomy
             .filter(|roomy| roomy.room > 0)
@@ -71,7 +73,7 @@ impl Round {
     /// Binds a delivery to one of the consumers it has not been tried with yet; gives it back when none
     /// of them has room. Once all have been tried, all may be tried again.
     pub(super) fn place(&mut self, mut delivery: Delivery) -> Placement {
-        let tried = &mut delivery.held.tried;
+        let tried = &mut delivery.leased.tried;
         if !tried.is_empty() && self.members.iter().all(|member| tried.contains(&member.id)) {
             tried.clear();
         }
@@ -115,7 +117,7 @@ impl Round {
             Among::Free => &self.free,
             Among::Ahead => &self.ahead,
         };
-        let (members, tried) = (&self.members, &delivery.held.tried);
+        let (members, tried) = (&self.members, &delivery.leased.tried);
         if tried.is_empty() {
             let held = |at: usize| roomy[at].held;
             return self.selection.pick(roomy.len(), held, &mut self.random);

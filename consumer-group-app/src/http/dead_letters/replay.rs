@@ -14,7 +14,7 @@ use axum::{
 use protocol::http::REPLAY;
 use redis_bus::{
     chunk_queue::QueueError,
-    dead_letters::{Choice, Fate, Manner, Replayed, Replayer, Selection, Skipped},
+    dead_letters::{Choice, LetterOutcome, ReplayMode, Replayed, Replayer, Selection, Skipped},
 };
 use serde::{Deserialize, Serialize};
 use service_kit::{
@@ -58,7 +58,7 @@ pub(in super::super) struct Counts {
     /// Letters that stay, because their message is processed.
     processed: u64,
     /// Letters that stay, because they hold no whole message.
-    unfit: u64,
+    malformed: u64,
     /// Letters that stay, because the same message was sent from another, or came again since.
     repeated: u64,
     /// Letters that were there no more.
@@ -68,15 +68,14 @@ pub(in super::super) struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, fate: Fate) {
-        *match fate {
-            Fate::Answered(Replayed::Sent) => &mut self.sent,
-            Fate::Skipped(Skipped::Processed) => &mut self.processed,
-            Fate::Answered(Replayed::Gone) => &mut self.gone,
-            Fate::Skipped(Skipped::Unfit) => &mut self.unfit,
-            Fate::Skipped(Skipped::Repeated) | Fate::Answered(Replayed::Admitted) => {
-                &mut self.repeated
-            }
+    fn add(&mut self, outcome: LetterOutcome) {
+        *match outcome {
+            LetterOutcome::Answered(Replayed::Sent) => &mut self.sent,
+            LetterOutcome::Skipped(Skipped::Processed) => &mut self.processed,
+            LetterOutcome::Answered(Replayed::Gone) => &mut self.gone,
+            LetterOutcome::Skipped(Skipped::Malformed) => &mut self.malformed,
+            LetterOutcome::Skipped(Skipped::Repeated)
+            | LetterOutcome::Answered(Replayed::Admitted) => &mut self.repeated,
         } += 1;
     }
 }
@@ -132,14 +131,14 @@ pub(in super::super) async fn replay(
     let Counts {
         sent,
         processed,
-        unfit,
+        malformed,
         repeated,
         gone,
         is_complete,
     } = counts;
     info!(
         sent,
-        processed, unfit, repeated, gone, is_complete, "dead letters were replayed over HTTP"
+        processed, malformed, repeated, gone, is_complete, "dead letters were replayed over HTTP"
     );
     Ok(Json(counts))
 }
@@ -178,16 +177,18 @@ async fn run(dashboard: &Dashboard, choice: Choice, counts: &mut Counts) -> Resu
     let letters = &dashboard.letters;
     let selection = Selection::find(letters, choice).await?;
     let ids = selection.message_ids(|_| {}).await?;
-    let mut replayer = Replayer::new(letters, Manner::Real, ids);
-    let mut walk = selection.walk();
-    while let Some(page) = walk.next().await? {
+    let mut replayer = Replayer::new(letters, ReplayMode::Real, ids);
+    let mut cursor = selection.cursor();
+    while let Some(page) = cursor.next().await? {
         counts.gone += page.gone;
         let mut letters = page.letters.into_iter().peekable();
         while letters.peek().is_some() {
             let step = replayer
                 .step(letters.by_ref().take(BATCH).collect())
                 .await?;
-            step.fates.iter().for_each(|(_, fate)| counts.add(*fate));
+            step.outcomes
+                .iter()
+                .for_each(|(_, outcome)| counts.add(*outcome));
             if let Some(cause) = step.failure {
                 return Err(cause);
             }

@@ -36,10 +36,10 @@ impl Admission {
         let fingerprints: Vec<_> = new.map(|one| one.fingerprint).collect();
         // What is no message needs no consumer.
         let are_messages = received.iter().all(Received::is_message);
-        let takes = !are_messages || self.handed.room() >= messages.len();
+        let takes = !are_messages || self.receiver.room() >= messages.len();
         let admission = chunk_queue::Admission {
             window: self.window.max(SHORTEST_LOG),
-            reader: takes.then(|| self.handed.reader().to_owned()),
+            reader: takes.then(|| self.receiver.reader().to_owned()),
         };
         let offer = Offer {
             messages: &messages,

@@ -3,30 +3,30 @@ use protocol::Message;
 use tokio::time::Instant;
 
 use super::*;
-use crate::queue::receiver::leased;
+use crate::queue::receiver::positions_of;
 
 /// A queue that was handed messages of so many ids, from "0".
-fn handed(messages: usize) -> MemoryQueue {
-    let queue = MemoryQueue::new(1000);
-    let held = (0..messages).zip(leased(messages)).map(|(id, leased)| {
+fn handed(messages: usize) -> LocalQueue {
+    let queue = LocalQueue::new(1000);
+    let leased = (0..messages).zip(positions_of(messages)).map(|(id, at)| {
         let body = Bytes::from(format!(r#"{{"message_id":"{id}"}}"#));
-        Held::new(Message::parse(body).unwrap(), Instant::now(), leased)
+        LeasedMessage::new(Message::parse(body).unwrap(), Instant::now(), at)
     });
-    queue.push_handed(held);
+    queue.push_leased(leased);
     queue
 }
 
 fn ids(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries
         .iter()
-        .map(|delivery| delivery.held.message.id().as_str())
+        .map(|delivery| delivery.leased.message.id().as_str())
         .collect()
 }
 
-fn adds_up(queue: &MemoryQueue) -> Account {
+fn adds_up(queue: &LocalQueue) -> Account {
     let account = queue.account();
     let ended = account.processed + account.duplicate + account.dead_lettered;
-    let sum = account.unfinished() + ended + account.elsewhere;
+    let sum = account.unfinished() + ended + account.released;
     assert_eq!(account.received, sum, "{account:?}");
     account
 }

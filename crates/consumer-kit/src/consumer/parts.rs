@@ -26,8 +26,8 @@ use tracing::{info, warn};
 use crate::{
     ConsumerSettings, Processor,
     group_client::GroupClient,
-    http::{self, Admission, AppState, Needs},
-    meters::ConsumerMeters,
+    http::{self, Admission, AppState, HealthState},
+    metrics::ConsumerMetrics,
     processing::Processing,
     pull::{ChunkPuller, PullSettings},
     registrar::{Registrar, Registration},
@@ -47,7 +47,7 @@ pub(super) struct Parts<P> {
 
 /// What holds the roles, from their start to their end.
 pub(super) struct Frame {
-    meters: ConsumerMeters,
+    metrics: ConsumerMetrics,
     supervisor: Supervisor,
     admission: Admission,
     taking_messages: CancellationToken,
@@ -123,9 +123,9 @@ impl<P: Processor> Parts<P> {
 }
 
 impl Frame {
-    pub(super) fn new(meters: ConsumerMeters) -> Self {
+    pub(super) fn new(metrics: ConsumerMetrics) -> Self {
         Self {
-            meters,
+            metrics,
             supervisor: Supervisor::default(),
             admission: Admission::default(),
             taking_messages: CancellationToken::new(),
@@ -136,7 +136,7 @@ impl Frame {
 
     /// Starts the sink.
     fn commit_to(&self, recorder: Recorder) -> SinkHandle {
-        let (handle, sink) = Sink::new(recorder, self.meters.clone());
+        let (handle, sink) = Sink::new(recorder, self.metrics.clone());
         self.supervisor.spawn("sink", self.committing.clone(), sink);
         handle
     }
@@ -147,13 +147,13 @@ impl Frame {
         connection: Connection,
         written: Vec<Need>,
         registration: Option<Registration>,
-    ) -> Needs {
-        Needs {
+    ) -> HealthState {
+        HealthState {
             admission: self.admission.clone(),
             probe: Probe::new(connection.clone(), written),
             connection,
             registration,
-            meters: self.meters.clone(),
+            metrics: self.metrics.clone(),
             supervisor: self.supervisor.clone(),
         }
     }

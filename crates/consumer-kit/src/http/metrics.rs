@@ -3,7 +3,7 @@
 use axum::extract::State;
 use service_kit::metrics::{METRICS, Metric, Scrape};
 
-use super::Needs;
+use super::HealthState;
 
 /// The consumer for Prometheus, in its text format.
 #[utoipa::path(
@@ -14,8 +14,8 @@ use super::Needs;
         example = "# HELP consumer_redis_up Whether Redis answers.\n# TYPE consumer_redis_up gauge\nconsumer_redis_up 1\n",
     )),
 )]
-pub(super) async fn metrics(State(needs): State<Needs>) -> Scrape {
-    let scrape = Scrape::new(needs.meters.all.clone());
+pub(super) async fn metrics(State(needs): State<HealthState>) -> Scrape {
+    let scrape = Scrape::new(needs.metrics.all.clone());
     let under_way = Metric {
         name: "consumer_work_in_flight",
         help: "Requests, or with pull messages, that are being worked on.",

@@ -79,7 +79,7 @@ pub(super) async fn process_message<P: Processor>(
     request: Request<Body>,
 ) -> Result<Worked<MessageBody>, ApiError> {
     let _under_way = state.admission.admit()?;
-    let _timed = state.processing.meters().work_seconds.start_timer();
+    let _timed = state.processing.metrics().work_seconds.start_timer();
     let sender = spans::sender(request.headers());
     let stands = stands(request.headers(), 1)?.pop().flatten();
     state.sink.look_for_queue(stands.as_ref()).await;

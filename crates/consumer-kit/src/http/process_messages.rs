@@ -86,7 +86,7 @@ pub(super) async fn process_messages<P: Processor>(
     request: Request<Body>,
 ) -> Result<Worked<BatchAnswer>, ApiError> {
     let _under_way = state.admission.admit()?;
-    let _timed = state.processing.meters().work_seconds.start_timer();
+    let _timed = state.processing.metrics().work_seconds.start_timer();
     let headers = request.headers().clone();
     let body = read_lines(request, MAX_BATCH_BODY_BYTES).await?;
     let lines = lines(&body, state.max_batch)?;

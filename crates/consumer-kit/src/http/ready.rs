@@ -6,17 +6,17 @@ use redis_bus::{Connection, probe::Probe};
 use service_kit::{readiness::Readiness, supervisor::Supervisor};
 
 use super::Admission;
-use crate::{meters::ConsumerMeters, registrar::Registration};
+use crate::{metrics::ConsumerMetrics, registrar::Registration};
 
 /// What a consumer needs to work, and what tells of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Needs {
+pub(crate) struct HealthState {
     pub(crate) admission: Admission,
     pub(crate) connection: Connection,
     pub(crate) probe: Probe,
     /// Of a consumer that the group pushes to.
     pub(crate) registration: Option<Registration>,
-    pub(crate) meters: ConsumerMeters,
+    pub(crate) metrics: ConsumerMetrics,
     pub(crate) supervisor: Supervisor,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Needs {
         ),
     ),
 )]
-pub(super) async fn ready(State(needs): State<Needs>) -> Readiness {
+pub(super) async fn ready(State(needs): State<HealthState>) -> Readiness {
     let mut reasons = Vec::new();
     if needs.admission.is_closed() {
         reasons.push("this consumer is shutting down".to_owned());

@@ -30,7 +30,7 @@ fn processing<P: Processor>(processor: P, concurrency: u32) -> Processing<P> {
         processor,
         concurrency,
         "127.0.0.1:5001".parse().unwrap(),
-        ConsumerMeters::new().unwrap(),
+        ConsumerMetrics::new().unwrap(),
     )
 }
 

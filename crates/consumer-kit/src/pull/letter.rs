@@ -1,17 +1,32 @@
 //! The dead letters of messages that are given up.
 
-use protocol::{DeadLetter, DeadLetterReason};
+use protocol::{
+    DeadLetter, DeadLetterReason,
+    retry::{Fault, History, NextStep, next_step},
+};
 
 use super::{attempt::Failure, batch::Item};
 
-/// That of a message whose last attempt, of so many, failed; or of what is no message.
-pub(super) fn of_failure(item: &Item, failure: &Failure, attempts: u64) -> DeadLetter {
-    let reason = match failure {
-        Failure::Malformed(letter) => return (**letter).clone(),
-        Failure::Rejected(_) => DeadLetterReason::Rejected,
-        Failure::Failed(_) => DeadLetterReason::AttemptsExhausted,
+/// That of a message whose attempt failed, the last of so many deliveries; `None` if it is to be tried again.
+pub(super) fn after(
+    item: &Item,
+    failure: &Failure,
+    deliveries: u64,
+    max_deliveries: u64,
+) -> Option<DeadLetter> {
+    let fault = match failure {
+        Failure::Malformed(letter) => return Some((**letter).clone()),
+        Failure::Rejected(_) => Fault::Message,
+        Failure::Failed(_) => Fault::Attempt,
     };
-    letter(item, reason, attempts, &failure.text())
+    let history = History {
+        attempts: deliveries,
+        fruitless: 0,
+    };
+    match next_step(history, fault, max_deliveries) {
+        NextStep::GiveUp(reason) => Some(letter(item, reason, deliveries, &failure.text())),
+        NextStep::Retry { .. } => None,
+    }
 }
 
 /// That of a message which was handed out so often, and whoever had it ended with it, but for the last one, which has

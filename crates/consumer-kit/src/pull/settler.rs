@@ -7,7 +7,7 @@ use redis_bus::{
     Added,
     chunk_queue::{ChunkQueue, QueueError, Settlement},
 };
-use service_kit::{backoff::Backoff, occasionally::Occasionally, spans::Span, telemetry::chain};
+use service_kit::{backoff::Backoff, log_throttle::LogThrottle, spans::Span, telemetry::chain};
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
@@ -17,7 +17,7 @@ use super::{
     letter,
 };
 use crate::{
-    meters::ConsumerMeters,
+    metrics::ConsumerMetrics,
     sink::{CommitError, SinkHandle},
     spans,
 };
@@ -32,9 +32,9 @@ pub(super) struct Settler {
     queue: ChunkQueue,
     dedup_window: Duration,
     max_deliveries: u64,
-    meters: ConsumerMeters,
-    failures: Occasionally,
-    given_up: Occasionally,
+    metrics: ConsumerMetrics,
+    failures: LogThrottle,
+    given_up: LogThrottle,
 }
 
 /// Why a processed message was not committed.
@@ -66,7 +66,7 @@ impl Settler {
     pub(super) fn new(
         sink: SinkHandle,
         queue: ChunkQueue,
-        meters: ConsumerMeters,
+        metrics: ConsumerMetrics,
         dedup_window: Duration,
         max_deliveries: u64,
     ) -> Self {
@@ -75,9 +75,9 @@ impl Settler {
             queue,
             dedup_window,
             max_deliveries,
-            meters,
-            failures: Occasionally::every(WARN_EVERY),
-            given_up: Occasionally::every(WARN_EVERY),
+            metrics,
+            failures: LogThrottle::every(WARN_EVERY),
+            given_up: LogThrottle::every(WARN_EVERY),
         }
     }
 
@@ -106,7 +106,7 @@ impl Settler {
         let mut letters = Vec::new();
         for (item, span, failure) in failed {
             spans::fail(span, &failure.text());
-            match self.letter(&item, &failure, deliveries) {
+            match letter::after(&item, &failure, deliveries, self.max_deliveries) {
                 Some(letter) => letters.push((item, letter)),
                 None => endings.push((item, Ending::Failed)),
             }
@@ -114,7 +114,7 @@ impl Settler {
         endings.extend(self.give_up(queue, letters).await);
         for begun in begun {
             let took = begun.elapsed().as_secs_f64();
-            self.meters.work_seconds.observe(took);
+            self.metrics.work_seconds.observe(took);
         }
         endings
     }
@@ -138,7 +138,7 @@ impl Settler {
                 Ok(added) => {
                     debug!(message.id = %message.message.id(), ?added, "processed");
                     let added_at = item.position.chunk().entry().added_at();
-                    self.meters.recorded(added_at);
+                    self.metrics.recorded(added_at);
                     Ending::Settled
                 }
                 Err(NotCommitted::Lost) => Ending::Lost,
@@ -199,13 +199,6 @@ impl Settler {
                 None
             }
         }
-    }
-
-    /// The dead letter of a message that failed; `None` if it is to be tried again.
-    fn letter(&self, item: &Item, failure: &Failure, deliveries: u64) -> Option<DeadLetter> {
-        let is_tried_again =
-            matches!(failure, Failure::Failed(_)) && deliveries < self.max_deliveries;
-        (!is_tried_again).then(|| letter::of_failure(item, failure, deliveries))
     }
 
     /// How often a message is tried.

@@ -12,8 +12,9 @@ use futures_util::{
     StreamExt,
     stream::{self, FuturesUnordered},
 };
+use protocol::retry::longest_wait;
 use redis_bus::chunk_queue::Leases;
-use service_kit::backoff::wait_after;
+use service_kit::backoff::jittered;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +28,6 @@ use crate::{Processor, processing::Processing};
 
 /// How many messages of a chunk are recorded together at the most.
 const RECORDED_TOGETHER: usize = 512;
-
-/// The wait before what failed is handed out again is drawn from zero to this, doubling with each delivery…
-const BASE_WAIT: Duration = Duration::from_millis(50);
-
-/// …up to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The wait before a chunk comes again that cannot be worked beside another.
 const COME_AGAIN: Duration = Duration::from_secs(1);
@@ -218,9 +213,7 @@ impl<P: Processor> Worker<P> {
             return self.settler.offer_again(&messages).await;
         }
         let (deliveries, wait) = if chunk.has_failed {
-            let failures = u32::try_from(chunk.deliveries.saturating_sub(1)).unwrap_or(u32::MAX);
-            let wait = wait_after(BASE_WAIT, LONGEST_WAIT, failures);
-            (chunk.deliveries, wait)
+            (chunk.deliveries, jittered(longest_wait(chunk.deliveries)))
         } else {
             // What is left was not tried.
             (chunk.deliveries.saturating_sub(1), wait)

@@ -9,7 +9,7 @@ use redis_bus::{
     chunk_queue::{ChunkQueue, QueueError, Settlement},
     commit::{Entry, ProcessedStream},
 };
-use service_kit::occasionally::Occasionally;
+use service_kit::log_throttle::LogThrottle;
 use tracing::warn;
 
 use super::{CommitError, Committed, seen_queues::SeenQueues};
@@ -22,7 +22,7 @@ pub(crate) type Stands = (QueueIdentity, Position);
 
 /// An entry, and where its message stands.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Commit {
     pub(super) entry: Entry,
     pub(super) stands: Option<Stands>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Recorder {
     pub(crate) max_len: u64,
     strays: Strays,
     pub(super) seen_queues: Arc<SeenQueues>,
-    elsewhere: Occasionally,
+    elsewhere: LogThrottle,
 }
 
 /// What is done with a message that stands in a queue that was never here.
@@ -56,7 +56,7 @@ impl Recorder {
             queue,
             max_len,
             strays: Strays::Record,
-            elsewhere: Occasionally::every(WARN_EVERY),
+            elsewhere: LogThrottle::every(WARN_EVERY),
         }
     }
 
@@ -67,7 +67,7 @@ impl Recorder {
     }
 
     /// Adds entries; answers for each what became of it.
-    pub(super) async fn record(&self, records: Vec<Record>) -> Vec<Result<Committed, CommitError>> {
+    pub(super) async fn record(&self, records: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
         let mut results: Vec<_> = records.iter().map(|_| None).collect();
         let mut queues: HashMap<&QueueIdentity, Vec<(usize, Position)>> = HashMap::new();
         for (place, record) in records.iter().enumerate() {

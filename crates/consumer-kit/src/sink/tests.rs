@@ -51,7 +51,7 @@ fn records(
 
 #[tokio::test]
 async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
-    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMetrics::new().unwrap());
     let cancelled = CancellationToken::new();
     let work = async {
         let batch = [processed(1), processed(MAX_FIELDS), processed(2)];
@@ -84,7 +84,7 @@ async fn each_of_a_batch_has_its_result_and_no_batch_is_too_large() {
 
 #[tokio::test]
 async fn what_waits_is_finished_after_cancellation_and_then_nothing_is_taken() {
-    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, mut sink) = Sink::new(recorder_without_redis(), ConsumerMetrics::new().unwrap());
     let batch = vec![processed(0); FULL - 1];
     let cancelled = CancellationToken::new();
     let one = processed(0);

@@ -19,13 +19,13 @@ const ERROR: usize = 80;
 
 pub(super) async fn run(letters: &DeadLetters, arguments: ListArguments) -> Result<()> {
     let choice = arguments.reason.map_or(Choice::All, Choice::Reason);
-    let mut walk = Selection::find(letters, choice).await?.walk();
+    let mut cursor = Selection::find(letters, choice).await?.cursor();
     let limit = match arguments.limit {
         0 => u64::MAX,
         limit => limit,
     };
     let mut counts = Counts::default();
-    while let Some(page) = walk.next().await? {
+    while let Some(page) = cursor.next().await? {
         for letter in page.letters {
             if counts.all == 0 {
                 say(&heading())?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     listen,
-    output::{say, tell},
+    output::{note, say},
     progress::Progress,
     publisher::Ended,
 };
@@ -20,18 +20,18 @@ use crate::{
 pub(super) async fn run(letters: DeadLetters, arguments: PurgeArguments) -> Result<Ended> {
     let selection = Selection::find(&letters, Choice::from(arguments.chosen)).await?;
     for id in &selection.missing {
-        tell(&format!("no letter {}", escaped(id)));
+        note(&format!("no letter {}", escaped(id)));
     }
     if arguments.dry_run {
         rehearse(&selection).await?;
         return Ok(Ended::Finished);
     }
     let [mut signals, mut insistent] = [listen()?, listen()?];
-    let mut walk = selection.walk();
+    let mut cursor = selection.cursor();
     let mut progress = Progress::start("purged", selection.total);
     let mut purged = 0;
     let purge = async {
-        while let Some(page) = walk.next().await? {
+        while let Some(page) = cursor.next().await? {
             let entries = page.letters.into_iter().map(|letter| letter.entry);
             let entries: Vec<_> = entries.collect();
             purged += letters.delete(&entries).await?;
@@ -47,16 +47,16 @@ pub(super) async fn run(letters: DeadLetters, arguments: PurgeArguments) -> Resu
         _ = insistent.second() => Ok(Ended::Interrupted),
     };
     progress.finish();
-    let told = say(&format!("purged {}", HumanCount(purged)));
+    let printed = say(&format!("purged {}", HumanCount(purged)));
     let ended = ended?;
-    told?;
+    printed?;
     Ok(ended)
 }
 
 async fn rehearse(selection: &Selection) -> Result<()> {
-    let mut walk = selection.walk();
+    let mut cursor = selection.cursor();
     let mut count = 0;
-    while let Some(page) = walk.next().await? {
+    while let Some(page) = cursor.next().await? {
         for letter in page.letters {
             say(&format!("would purge {}", name(&letter)))?;
             count += 1;

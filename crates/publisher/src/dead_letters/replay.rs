@@ -3,13 +3,13 @@
 mod account;
 
 use anyhow::{Context, Result, bail};
-use redis_bus::dead_letters::{Choice, DeadLetters, Manner, Replayer, Selection, StoredLetter};
+use redis_bus::dead_letters::{Choice, DeadLetters, ReplayMode, Replayer, Selection, StoredLetter};
 use service_kit::shutdown::Signals;
 use tokio::time::{Instant, sleep_until};
 
 use self::account::Account;
 use super::{arguments::ReplayArguments, text::escaped};
-use crate::{listen, output::tell, pace::Pace, progress::Progress, publisher::Ended};
+use crate::{listen, output::note, pace::Pace, progress::Progress, publisher::Ended};
 
 /// The most messages of one step.
 const BATCH: u64 = 128;
@@ -17,17 +17,17 @@ const BATCH: u64 = 128;
 pub(super) async fn run(letters: DeadLetters, arguments: ReplayArguments) -> Result<Ended> {
     let [mut signals, mut insistent] = [listen()?, listen()?];
     check_queue(&letters).await?;
-    let manner = match arguments.dry_run {
-        true => Manner::Rehearsal,
-        false => Manner::Real,
+    let mode = match arguments.dry_run {
+        true => ReplayMode::DryRun,
+        false => ReplayMode::Real,
     };
     let choice = Choice::from(arguments.chosen);
     let prepared = tokio::select! {
-        prepared = prepare(&letters, choice, manner) => prepared?,
+        prepared = prepare(&letters, choice, mode) => prepared?,
         _ = signals.next() => return Ok(Ended::Interrupted),
     };
     let (selection, replayer) = prepared;
-    let mut account = Account::new(manner);
+    let mut account = Account::new(mode);
     for id in &selection.missing {
         account.add_missing(id);
     }
@@ -42,9 +42,9 @@ pub(super) async fn run(letters: DeadLetters, arguments: ReplayArguments) -> Res
         ended = run.run(&selection) => ended,
         _ = insistent.second() => Ok(Ended::Interrupted),
     };
-    let told = run.account.tell();
+    let printed = run.account.print();
     let ended = ended?;
-    told?;
+    printed?;
     Ok(ended)
 }
 
@@ -59,7 +59,7 @@ async fn check_queue(letters: &DeadLetters) -> Result<()> {
         );
     }
     if !queue.is_read().await? {
-        tell(
+        note(
             "warning: nobody reads the queue just now: what is replayed waits there until a consumer-group-app \
              or a consumer with --intake pull does",
         );
@@ -71,13 +71,13 @@ async fn check_queue(letters: &DeadLetters) -> Result<()> {
 async fn prepare(
     letters: &DeadLetters,
     choice: Choice,
-    manner: Manner,
+    mode: ReplayMode,
 ) -> Result<(Selection, Replayer)> {
     let selection = Selection::find(letters, choice).await?;
     let mut progress = Progress::start("letters read", selection.total);
     let ids = selection.message_ids(|read| progress.show(read)).await;
     progress.finish();
-    let mut replayer = Replayer::new(letters, manner, ids?);
+    let mut replayer = Replayer::new(letters, mode, ids?);
     let mut progress = Progress::start("processed messages read", None);
     let read = replayer.catch_up(|count| progress.show(count)).await;
     progress.finish();
@@ -106,8 +106,8 @@ impl Run {
 
     /// Replays until the end, a signal or a failure.
     async fn replay(&mut self, selection: &Selection, progress: &mut Progress) -> Result<Ended> {
-        let mut walk = selection.walk();
-        while let Some(page) = walk.next().await? {
+        let mut cursor = selection.cursor();
+        while let Some(page) = cursor.next().await? {
             self.account.gone += page.gone;
             let mut letters = page.letters.into_iter().peekable();
             while letters.peek().is_some() {
@@ -115,7 +115,7 @@ impl Run {
                     return Ok(Ended::Interrupted);
                 };
                 self.step(letters.by_ref().take(due).collect()).await?;
-                if self.account.manner == Manner::Real {
+                if self.account.mode == ReplayMode::Real {
                     progress.show(self.account.done());
                 }
             }
@@ -127,9 +127,9 @@ impl Run {
     async fn due(&mut self) -> Option<usize> {
         loop {
             let (elapsed, sent) = (self.started.elapsed(), self.account.replayed);
-            let due = match self.account.manner {
-                Manner::Real => self.pace.due(elapsed, sent),
-                Manner::Rehearsal => BATCH,
+            let due = match self.account.mode {
+                ReplayMode::Real => self.pace.due(elapsed, sent),
+                ReplayMode::DryRun => BATCH,
             };
             let next = self.started + self.pace.next(elapsed, sent);
             tokio::select! {
@@ -145,8 +145,8 @@ impl Run {
 
     async fn step(&mut self, letters: Vec<StoredLetter>) -> Result<()> {
         let step = self.replayer.step(letters).await?;
-        for (letter, fate) in &step.fates {
-            self.account.add(letter, *fate)?;
+        for (letter, outcome) in &step.outcomes {
+            self.account.add(letter, *outcome)?;
         }
         step.failure.map_or(Ok(()), |cause| Err(cause.into()))
     }

@@ -16,9 +16,9 @@ pub(super) async fn run(letters: DeadLetters, id: String) -> Result<()> {
             escaped(id)
         );
     }
-    let mut walk = selection.walk();
+    let mut cursor = selection.cursor();
     let mut is_first = true;
-    while let Some(page) = walk.next().await? {
+    while let Some(page) = cursor.next().await? {
         for letter in page.letters {
             if !is_first {
                 say("")?;

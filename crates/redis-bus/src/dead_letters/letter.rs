@@ -89,7 +89,7 @@ mod tests {
         payload.extend(b"no JSON");
         let payload = Bytes::from(payload);
         let error = Message::parse(payload.clone()).unwrap_err();
-        let letter = stored(&DeadLetter::unfit(Excerpt::of(&payload), &error));
+        let letter = stored(&DeadLetter::malformed(Excerpt::of(&payload), &error));
         let start = letter.field(field::PAYLOAD).unwrap().clone();
         assert!(Message::parse(start).is_ok());
         assert!(letter.message().is_none());

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use protocol::{Message, QueueIdentity, StreamId};
 
-use super::replayer::{Manner, Replayed};
+use super::replayer::{ReplayMode, Replayed};
 use crate::{
     Fingerprint,
     chunk_queue::{ChunkQueue, QueueError, Replay, ReplayedLetter, fitting},
@@ -70,7 +70,7 @@ impl Mover {
     pub(super) async fn replay(
         &mut self,
         letters: &[Movable],
-        manner: Manner,
+        mode: ReplayMode,
     ) -> Vec<Result<Replayed, QueueError>> {
         let mut results = Vec::with_capacity(letters.len());
         let mut rest = letters;
@@ -78,7 +78,7 @@ impl Mover {
             let bodies = rest.iter().map(|letter| letter.message.body());
             let (letters, later) = rest.split_at(fitting(bodies));
             rest = later;
-            match self.replay_chunk(letters, manner).await {
+            match self.replay_chunk(letters, mode).await {
                 Ok(replayed) => results.extend(replayed.into_iter().map(Ok)),
                 Err(cause) => results.extend(letters.iter().map(|_| Err(cause.clone()))),
             }
@@ -89,7 +89,7 @@ impl Mover {
     async fn replay_chunk(
         &mut self,
         letters: &[Movable],
-        manner: Manner,
+        mode: ReplayMode,
     ) -> Result<Vec<Replayed>, QueueError> {
         let identity = self.identity().await?;
         loop {
@@ -108,9 +108,9 @@ impl Mover {
                 }
             }
             let (queue, read_to) = (&self.queue, self.read_to);
-            let replay = match manner {
-                Manner::Real => queue.replay(&identity, read_to, &movable).await?,
-                Manner::Rehearsal => queue.rehearse_replay(&identity, read_to, &movable).await?,
+            let replay = match mode {
+                ReplayMode::Real => queue.replay(&identity, read_to, &movable).await?,
+                ReplayMode::DryRun => queue.rehearse_replay(&identity, read_to, &movable).await?,
             };
             let Replay::Done(answers) = replay else {
                 self.catch_up().await?;

@@ -12,20 +12,20 @@ use super::{
 };
 use crate::{BusError, chunk_queue::QueueError};
 
-/// Whether it is done or only told.
+/// Whether a replay is done, or only what it would do is found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum ReplayMode {
     /// It is done.
     Real,
-    /// It is told what would be done.
-    Rehearsal,
+    /// Nothing is done; what would be is reported.
+    DryRun,
 }
 
 /// Why a letter stays that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skipped {
     /// It holds no message, or not all of one.
-    Unfit,
+    Malformed,
     /// Its message has been processed.
     Processed,
     /// There is another letter for the same message, which was sent.
@@ -45,7 +45,7 @@ pub enum Replayed {
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum LetterOutcome {
     /// What Redis answered.
     Answered(Replayed),
     /// Redis was not asked.
@@ -56,7 +56,7 @@ pub enum Fate {
 #[derive(Debug)]
 pub struct Step {
     /// The letters that something is known of.
-    pub fates: Vec<(StoredLetter, Fate)>,
+    pub outcomes: Vec<(StoredLetter, LetterOutcome)>,
     /// Why of the others nothing is: what may have been done can be done again.
     pub failure: Option<QueueError>,
 }
@@ -65,7 +65,7 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Replayer {
     mover: Mover,
-    manner: Manner,
+    mode: ReplayMode,
     processed: Processed,
     /// The ids of the messages that were sent.
     sent: HashSet<String>,
@@ -74,11 +74,11 @@ pub struct Replayer {
 impl Replayer {
     /// One for the letters of the messages with these ids; see [`super::Selection::message_ids`].
     #[must_use]
-    pub fn new(letters: &DeadLetters, manner: Manner, ids: HashSet<String>) -> Self {
+    pub fn new(letters: &DeadLetters, mode: ReplayMode, ids: HashSet<String>) -> Self {
         Self {
             mover: Mover::new(letters.queue(), &ids),
             processed: Processed::new(letters, ids),
-            manner,
+            mode,
             sent: HashSet::new(),
         }
     }
@@ -101,25 +101,25 @@ impl Replayer {
     /// [`QueueError`] when it cannot be read which messages were processed; nothing was sent then.
     pub async fn step(&mut self, letters: Vec<StoredLetter>) -> Result<Step, QueueError> {
         self.catch_up(|_| {}).await?;
-        let mut fates = Vec::with_capacity(letters.len());
+        let mut outcomes = Vec::with_capacity(letters.len());
         let (mut batch, mut fit, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
         for letter in letters {
             let Some(message) = letter.message() else {
-                fates.push((letter, Fate::Skipped(Skipped::Unfit)));
+                outcomes.push((letter, LetterOutcome::Skipped(Skipped::Malformed)));
                 continue;
             };
             let id = message.id().as_str();
             if self.processed.contains(id) {
-                fates.push((letter, Fate::Skipped(Skipped::Processed)));
+                outcomes.push((letter, LetterOutcome::Skipped(Skipped::Processed)));
             } else if self.sent.contains(id) || !ids.insert(id.to_owned()) {
-                fates.push((letter, Fate::Skipped(Skipped::Repeated)));
+                outcomes.push((letter, LetterOutcome::Skipped(Skipped::Repeated)));
             } else {
                 let entry = letter.entry.clone();
                 fit.push(Movable { entry, message });
                 batch.push(letter);
             }
         }
-        let results = self.mover.replay(&fit, self.manner).await;
+        let results = self.mover.replay(&fit, self.mode).await;
         let mut failure = None;
         for ((letter, fit), result) in batch.into_iter().zip(fit).zip(results) {
             match result {
@@ -127,12 +127,12 @@ impl Replayer {
                     if replayed == Replayed::Sent {
                         self.sent.insert(fit.message.id().to_string());
                     }
-                    fates.push((letter, Fate::Answered(replayed)));
+                    outcomes.push((letter, LetterOutcome::Answered(replayed)));
                 }
                 Err(cause) => failure = Some(cause),
             }
         }
-        Ok(Step { fates, failure })
+        Ok(Step { outcomes, failure })
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Choice {
 /// The letters that were meant when this was made.
 #[derive(Debug)]
 pub struct Selection {
-    walk: Walk,
+    cursor: SelectionCursor,
     /// How many there are, where that is known.
     pub total: Option<u64>,
     /// The ids that are no letter's.
@@ -32,7 +32,7 @@ pub struct Selection {
 
 /// The way through the letters of a selection.
 #[derive(Debug, Clone)]
-pub enum Walk {
+pub enum SelectionCursor {
     /// One after the other.
     Entries(Box<DeadLetters>, VecDeque<String>),
     /// All with a reason, or all.
@@ -55,30 +55,30 @@ impl Selection {
     /// [`BusError`] when Redis cannot be reached or refuses.
     pub async fn find(letters: &DeadLetters, choice: Choice) -> Result<Self, BusError> {
         let all = letters.letters().await?;
-        let (walk, total, missing) = match choice {
+        let (cursor, total, missing) = match choice {
             Choice::All => (
-                Walk::Stream(all, None),
+                SelectionCursor::Stream(all, None),
                 Some(letters.count().await?),
                 vec![],
             ),
-            Choice::Reason(reason) => (Walk::Stream(all, Some(reason)), None, vec![]),
+            Choice::Reason(reason) => (SelectionCursor::Stream(all, Some(reason)), None, vec![]),
             Choice::Entries(entries) => {
                 let total = u64::try_from(entries.len()).ok();
-                let walk = Walk::Entries(Box::new(letters.clone()), entries.into());
-                (walk, total, vec![])
+                let cursor = SelectionCursor::Entries(Box::new(letters.clone()), entries.into());
+                (cursor, total, vec![])
             }
             Choice::Ids(ids) => {
                 let (entries, missing) = find_entries(letters, all, ids).await?;
                 let total = u64::try_from(entries.len()).ok();
                 (
-                    Walk::Entries(Box::new(letters.clone()), entries),
+                    SelectionCursor::Entries(Box::new(letters.clone()), entries),
                     total,
                     missing,
                 )
             }
         };
         Ok(Self {
-            walk,
+            cursor,
             total,
             missing,
         })
@@ -86,8 +86,8 @@ impl Selection {
 
     /// The way through them, from the first on; each time through the same.
     #[must_use]
-    pub fn walk(&self) -> Walk {
-        self.walk.clone()
+    pub fn cursor(&self) -> SelectionCursor {
+        self.cursor.clone()
     }
 
     /// The ids of all their messages; `progress` hears how many letters have been read.
@@ -99,8 +99,8 @@ impl Selection {
         mut progress: impl FnMut(u64),
     ) -> Result<HashSet<String>, BusError> {
         let (mut ids, mut read) = (HashSet::new(), 0);
-        let mut walk = self.walk();
-        while let Some(page) = walk.next().await? {
+        let mut cursor = self.cursor();
+        while let Some(page) = cursor.next().await? {
             read += u64::try_from(page.letters.len()).unwrap_or(0);
             progress(read);
             let messages = page.letters.iter().filter_map(StoredLetter::message);
@@ -110,7 +110,7 @@ impl Selection {
     }
 }
 
-impl Walk {
+impl SelectionCursor {
     /// The next letters; `None` at the end.
     ///
     /// # Errors

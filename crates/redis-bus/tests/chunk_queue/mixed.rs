@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::{DeadLetter, DeadLetterReason, Fields, Message, Position, QueueIdentity};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use redis_bus::chunk_queue::{ChunkQueue, ChunkReader, Indices, QueueError, ReadChunk};
-use redis_bus::dead_letters::Manner;
+use redis_bus::dead_letters::ReplayMode;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
@@ -138,7 +138,7 @@ async fn whatever_readers_do_each_message_has_one_entry_in_the_end() -> Result<(
         if let Some(ended) = readers.try_join_next() {
             ended?.context("a reader ended")?;
         }
-        replay_all(scene.redis.port(), Manner::Real).await?;
+        replay_all(scene.redis.port(), ReplayMode::Real).await?;
     }
     readers.shutdown().await;
     scene.expect_empty().await?;

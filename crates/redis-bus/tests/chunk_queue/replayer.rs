@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use protocol::{DeadLetter, Message, StreamId, dead_letter::Excerpt};
 use redis_bus::dead_letters::{
-    Choice, DeadLetters, Fate, Manner, Replayed, Replayer, Selection, Skipped,
+    Choice, DeadLetters, LetterOutcome, ReplayMode, Replayed, Replayer, Selection, Skipped,
 };
 use tokio::task::JoinSet;
 
@@ -14,21 +14,24 @@ use crate::{
 };
 
 /// Replays all letters; answers what became of each, in the order of the letters.
-pub(crate) async fn replay_all(port: u16, manner: Manner) -> Result<Vec<(StreamId, Fate)>> {
+pub(crate) async fn replay_all(
+    port: u16,
+    mode: ReplayMode,
+) -> Result<Vec<(StreamId, LetterOutcome)>> {
     let letters = DeadLetters::new(connection_to(port)?, STREAM.to_owned());
     let selection = Selection::find(&letters, Choice::All).await?;
     let ids = selection.message_ids(|_| ()).await?;
-    let mut replayer = Replayer::new(&letters, manner, ids);
-    let (mut walk, mut fates) = (selection.walk(), Vec::new());
-    while let Some(page) = walk.next().await? {
+    let mut replayer = Replayer::new(&letters, mode, ids);
+    let (mut cursor, mut outcomes) = (selection.cursor(), Vec::new());
+    while let Some(page) = cursor.next().await? {
         let step = replayer.step(page.letters).await?;
         ensure!(step.failure.is_none(), "{:?}", step.failure);
-        for (letter, fate) in step.fates {
-            fates.push((letter.entry.parse()?, fate));
+        for (letter, outcome) in step.outcomes {
+            outcomes.push((letter.entry.parse()?, outcome));
         }
     }
-    fates.sort_by_key(|(entry, _)| *entry);
-    Ok(fates)
+    outcomes.sort_by_key(|(entry, _)| *entry);
+    Ok(outcomes)
 }
 
 #[tokio::test]
@@ -40,7 +43,7 @@ async fn what_is_processed_or_no_message_or_came_again_stays_where_it_is() -> Re
     let Err(error) = Message::parse(payload.clone()) else {
         anyhow::bail!("it is a message");
     };
-    let letter = DeadLetter::unfit(Excerpt::of(&payload), &error);
+    let letter = DeadLetter::malformed(Excerpt::of(&payload), &error);
     let letters = [(position(malformed, 0)?, &letter)];
     for settlement in scene.queue.give_up(&scene.identity, &letters).await {
         settlement?;
@@ -51,23 +54,23 @@ async fn what_is_processed_or_no_message_or_came_again_stays_where_it_is() -> Re
     while scene.queue.now().await? == newest.millis() {}
     scene.admit(&["again"]).await?;
     let expected = [
-        Fate::Skipped(Skipped::Processed),
-        Fate::Answered(Replayed::Admitted),
-        Fate::Answered(Replayed::Sent),
-        Fate::Skipped(Skipped::Repeated),
-        Fate::Answered(Replayed::Sent),
-        Fate::Skipped(Skipped::Unfit),
+        LetterOutcome::Skipped(Skipped::Processed),
+        LetterOutcome::Answered(Replayed::Admitted),
+        LetterOutcome::Answered(Replayed::Sent),
+        LetterOutcome::Skipped(Skipped::Repeated),
+        LetterOutcome::Answered(Replayed::Sent),
+        LetterOutcome::Skipped(Skipped::Malformed),
     ];
-    for manner in [Manner::Rehearsal, Manner::Real] {
+    for mode in [ReplayMode::DryRun, ReplayMode::Real] {
         assert_eq!(entries(&scene).await?.len(), 6);
-        let fates = replay_all(scene.redis.port(), manner).await?;
-        let fates: Vec<_> = fates.into_iter().map(|(_, fate)| fate).collect();
-        assert_eq!(fates, expected);
+        let outcomes = replay_all(scene.redis.port(), mode).await?;
+        let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+        assert_eq!(outcomes, expected);
     }
     assert_eq!(entries(&scene).await?.len(), 4);
     // The one that is left of two came again by the replay of the other.
-    let fates = replay_all(scene.redis.port(), Manner::Real).await?;
-    assert_eq!(fates[2].1, Fate::Answered(Replayed::Admitted));
+    let outcomes = replay_all(scene.redis.port(), ReplayMode::Real).await?;
+    assert_eq!(outcomes[2].1, LetterOutcome::Answered(Replayed::Admitted));
     Ok(())
 }
 
@@ -83,15 +86,20 @@ async fn replays_at_once_share_the_letters_while_replicas_admit_messages() -> Re
     }
     let mut replays = JoinSet::new();
     for _ in 0..3 {
-        replays.spawn(replay_all(scene.redis.port(), Manner::Real));
+        replays.spawn(replay_all(scene.redis.port(), ReplayMode::Real));
     }
     let (mut moved, mut admitted) = (0, 0);
     while !replays.is_empty() {
         scene.admit(&[&format!("new {admitted}")]).await.ok();
         admitted += 1;
-        while let Some(fates) = replays.try_join_next() {
-            let is_moved = |(_, fate): &(_, Fate)| *fate == Fate::Answered(Replayed::Sent);
-            moved += fates??.iter().filter(|fate| is_moved(fate)).count();
+        while let Some(outcomes) = replays.try_join_next() {
+            let is_moved = |(_, outcome): &(_, LetterOutcome)| {
+                *outcome == LetterOutcome::Answered(Replayed::Sent)
+            };
+            moved += outcomes??
+                .iter()
+                .filter(|outcome| is_moved(outcome))
+                .count();
         }
     }
     assert_eq!(moved, LETTERS);

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 /// How an id begins; its number follows.
 const ID: &str = "soak-";
 
-/// How the text in an unfit payload begins that tells it from others; its number follows.
-const UNFIT: &str = "unfit-";
+/// How the text in a malformed payload begins that tells it from others; its number follows.
+const MALFORMED: &str = "malformed-";
 
 /// More properties than an entry of the stream can have: a consumer rejects such a message.
 const TOO_MANY_PROPERTIES: usize = 4_000;
@@ -179,9 +179,9 @@ pub(super) fn number_of_id(id: &str) -> Option<usize> {
     id.strip_prefix(ID)?.parse().ok()
 }
 
-/// The number of an unfit payload, if it is one of ours.
+/// The number of a malformed payload, if it is one of ours.
 pub(super) fn number_of_unfit(payload: &str) -> Option<usize> {
-    let (_, after) = payload.split_once(UNFIT)?;
+    let (_, after) = payload.split_once(MALFORMED)?;
     let end = after.find(|character: char| !character.is_ascii_digit());
     after[..end.unwrap_or(after.len())].parse().ok()
 }
@@ -196,8 +196,8 @@ fn payload(kind: Kind, number: usize) -> String {
             let properties = properties.join(",");
             format!(r#"{{"message_id":"{ID}{number}",{properties}}}"#)
         }
-        Kind::NotJson => format!("{UNFIT}{number}"),
-        Kind::WithoutId => format!(r#"{{"message_id":7,"text":"{UNFIT}{number}"}}"#),
+        Kind::NotJson => format!("{MALFORMED}{number}"),
+        Kind::WithoutId => format!(r#"{{"message_id":7,"text":"{MALFORMED}{number}"}}"#),
     }
 }
 

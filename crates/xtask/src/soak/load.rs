@@ -23,8 +23,8 @@ const BEAT: Duration = Duration::from_millis(20);
 /// One of so many is a repeat of an earlier one…
 const REPEATS: u32 = 30;
 
-/// …unfit…
-const UNFIT: u32 = 100;
+/// …malformed…
+const MALFORMED: u32 = 100;
 
 /// …or is rejected by consumers.
 const REJECTED: u32 = 500;
@@ -100,7 +100,7 @@ impl Load<'_> {
         }
         self.ledger.open(if rng.random_ratio(1, REJECTED) {
             Kind::Rejected
-        } else if rng.random_ratio(1, UNFIT) {
+        } else if rng.random_ratio(1, MALFORMED) {
             [Kind::NotJson, Kind::WithoutId][rng.random_range(0..2)]
         } else {
             Kind::Message

@@ -1,7 +1,7 @@
 use super::*;
 
-fn answer(status: u16, body: &[u8]) -> Answer {
-    Answer {
+fn answer(status: u16, body: &[u8]) -> ConsumerResponse {
+    ConsumerResponse {
         status: StatusCode::from_u16(status).unwrap(),
         headers: hyper::HeaderMap::new(),
         body: body.to_vec(),
@@ -9,8 +9,8 @@ fn answer(status: u16, body: &[u8]) -> Answer {
     }
 }
 
-fn cut(lost: Lost, body: &str) -> Answer {
-    Answer {
+fn cut(lost: Truncation, body: &str) -> ConsumerResponse {
+    ConsumerResponse {
         lost: Some(lost),
         ..answer(200, body.as_bytes())
     }
@@ -147,38 +147,38 @@ fn a_batch_whose_answer_leaves_messages_out_has_failed() {
 
 #[test]
 fn a_success_that_is_too_long_or_whose_head_cannot_be_read_is_one() {
-    let long = cut(Lost::Excess, r#"{"result":"duplicate","x":"xxxxx"#);
+    let long = cut(Truncation::Excess, r#"{"result":"duplicate","x":"xxxxx"#);
     assert_eq!(of_message(&long), Outcome::Duplicate(Settled::NotYet));
     assert_eq!(
-        of_message(&cut(Lost::Excess, "xxxxx")),
+        of_message(&cut(Truncation::Excess, "xxxxx")),
         Outcome::Delivered(Settled::NotYet)
     );
     assert_eq!(
-        of_message(&cut(Lost::Head, "")),
+        of_message(&cut(Truncation::Head, "")),
         Outcome::Delivered(Settled::NotYet)
     );
-    let batch = of_batch(&cut(Lost::Head, ""), 3);
+    let batch = of_batch(&cut(Truncation::Head, ""), 3);
     assert_eq!(batch, Outcomes::NoBatches(StatusCode::OK));
 }
 
 #[test]
 fn a_success_that_breaks_off_or_is_late_is_none() {
-    let broken = Lost::Broken("reset".to_owned());
+    let broken = Truncation::Broken("reset".to_owned());
     assert!(matches!(of_message(&cut(broken, "")), Outcome::Failed(_)));
-    assert_eq!(of_message(&cut(Lost::Late, "")), Outcome::TimedOut);
+    assert_eq!(of_message(&cut(Truncation::Late, "")), Outcome::TimedOut);
 }
 
 #[test]
 fn what_is_known_of_a_batch_counts_however_the_answer_ends() {
     let known = r#"{"results":[{"status":200},{"status":200,"result":"duplicate"},"#;
-    let broken = Lost::Broken("reset".to_owned());
+    let broken = Truncation::Broken("reset".to_owned());
     for (lost, end) in [
         (Some(broken), r#"{"status":2"#),
-        (Some(Lost::Excess), r#"{"status":200,"error":"xxx"#),
+        (Some(Truncation::Excess), r#"{"status":200,"error":"xxx"#),
         (None, "oh no"),
         (None, r#"{"status":"good"}]}"#),
     ] {
-        let answer = Answer {
+        let answer = ConsumerResponse {
             lost,
             ..answer(200, format!("{known}{end}").as_bytes())
         };
@@ -194,7 +194,7 @@ fn what_is_known_of_a_batch_counts_however_the_answer_ends() {
         );
         assert!(matches!(outcomes[2], Outcome::Failed(_)), "{end}");
     }
-    let Outcomes::Each(outcomes) = of_batch(&cut(Lost::Late, known), 3) else {
+    let Outcomes::Each(outcomes) = of_batch(&cut(Truncation::Late, known), 3) else {
         panic!("not each");
     };
     assert_eq!(outcomes[2], Outcome::TimedOut);

@@ -47,7 +47,7 @@ impl Consumer {
     }
 
     fn window(&self) -> &Window {
-        self.control.window()
+        &self.control.window
     }
 
     /// Gives it all that it may be given.
@@ -232,7 +232,7 @@ fn time_outs_make_the_window_smaller_once_for_all_that_were_under_way() {
 }
 
 #[test]
-fn what_is_under_way_when_an_outbox_panics_is_forgotten() {
+fn what_is_under_way_when_an_sender_panics_is_forgotten() {
     let mut consumer = Consumer::new(4, 1, millis(1));
     consumer.give();
     consumer.control.forget_flights();

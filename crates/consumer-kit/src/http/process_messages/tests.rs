@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     Additions, ProcessError,
     http::Admission,
-    meters::ConsumerMeters,
+    metrics::ConsumerMetrics,
     processing::Processing,
     sink::{Sink, tests::recorder_without_redis},
 };
@@ -46,14 +46,14 @@ impl Processor for Touchy {
 
 /// The routes' state, without a Redis.
 fn without_redis(supervisor: &Supervisor) -> Arc<AppState<Touchy>> {
-    let (handle, sink) = Sink::new(recorder_without_redis(), ConsumerMeters::new().unwrap());
+    let (handle, sink) = Sink::new(recorder_without_redis(), ConsumerMetrics::new().unwrap());
     supervisor.spawn("sink", CancellationToken::new(), sink);
     Arc::new(AppState {
         processing: Processing::new(
             Touchy,
             0,
             "127.0.0.1:5001".parse().unwrap(),
-            ConsumerMeters::new().unwrap(),
+            ConsumerMetrics::new().unwrap(),
         ),
         sink: handle,
         admission: Admission::default(),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use indicatif::HumanCount;
 use protocol::dead_letter::field;
-use redis_bus::dead_letters::{Fate, Manner, Replayed, Skipped, StoredLetter};
+use redis_bus::dead_letters::{LetterOutcome, ReplayMode, Replayed, Skipped, StoredLetter};
 
 use crate::{
     dead_letters::text::{escaped, name},
-    output::{say, tell},
+    output::{note, say},
 };
 
 /// The most letters that are named one by one in the end.
@@ -18,7 +18,7 @@ const NAMED: u64 = 100;
 /// The account so far.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub manner: Manner,
+    pub mode: ReplayMode,
     /// Messages on their way again.
     pub replayed: u64,
     /// Letters that were there, and are no more.
@@ -30,9 +30,9 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(manner: Manner) -> Self {
+    pub(super) fn new(mode: ReplayMode) -> Self {
         Self {
-            manner,
+            mode,
             replayed: 0,
             gone: 0,
             skipped: BTreeMap::new(),
@@ -52,14 +52,14 @@ impl Account {
     /// An id that is no letter's, or no longer.
     pub(super) fn add_missing(&mut self, id: &str) {
         self.gone += 1;
-        tell(&format!("no letter {}", escaped(id)));
+        note(&format!("no letter {}", escaped(id)));
     }
 
     /// What became of a letter.
-    pub(super) fn add(&mut self, letter: &StoredLetter, fate: Fate) -> Result<()> {
-        match fate {
-            Fate::Skipped(skipped) => self.skip(letter, skipped),
-            Fate::Answered(replayed) => self.add_answer(letter, replayed),
+    pub(super) fn add(&mut self, letter: &StoredLetter, outcome: LetterOutcome) -> Result<()> {
+        match outcome {
+            LetterOutcome::Skipped(skipped) => self.skip(letter, skipped),
+            LetterOutcome::Answered(replayed) => self.add_answer(letter, replayed),
         }
     }
 
@@ -67,7 +67,7 @@ impl Account {
         match replayed {
             Replayed::Sent => {
                 self.replayed += 1;
-                if self.manner == Manner::Rehearsal {
+                if self.mode == ReplayMode::DryRun {
                     say(&format!("would replay {}", name(letter)))?;
                 }
             }
@@ -81,7 +81,7 @@ impl Account {
 
     fn skip(&mut self, letter: &StoredLetter, skipped: Skipped) -> Result<()> {
         let cause = match skipped {
-            Skipped::Unfit => format!("no message ({})", escaped(&letter.text(field::REASON))),
+            Skipped::Malformed => format!("no message ({})", escaped(&letter.text(field::REASON))),
             Skipped::Processed => "processed already".to_owned(),
             Skipped::Repeated => "another letter has the same message".to_owned(),
         };
@@ -89,20 +89,20 @@ impl Account {
     }
 
     fn skip_because(&mut self, letter: &StoredLetter, cause: String) -> Result<()> {
-        match self.manner {
-            Manner::Rehearsal => say(&format!("would skip {}: {cause}", name(letter)))?,
-            Manner::Real if self.skipped() < NAMED => {
+        match self.mode {
+            ReplayMode::DryRun => say(&format!("would skip {}: {cause}", name(letter)))?,
+            ReplayMode::Real if self.skipped() < NAMED => {
                 self.named
                     .push(format!("skipped {}: {cause}", name(letter)));
             }
-            Manner::Real => {}
+            ReplayMode::Real => {}
         }
         *self.skipped.entry(cause).or_default() += 1;
         Ok(())
     }
 
     /// The closing account.
-    pub(super) fn tell(&self) -> Result<()> {
+    pub(super) fn print(&self) -> Result<()> {
         for line in self.lines() {
             say(&line)?;
         }
@@ -111,7 +111,7 @@ impl Account {
 
     fn lines(&self) -> Vec<String> {
         let mut lines = self.named.clone();
-        if self.manner == Manner::Real && self.skipped() > NAMED {
+        if self.mode == ReplayMode::Real && self.skipped() > NAMED {
             let more = HumanCount(self.skipped() - NAMED);
             lines.push(format!("and {more} more that were skipped"));
         }
@@ -124,9 +124,9 @@ impl Account {
         };
         let [replayed, skipped, gone] = [self.replayed, self.skipped(), self.gone].map(HumanCount);
         let account = format!("{replayed}, skipped {skipped}{causes}, gone {gone}");
-        lines.push(match self.manner {
-            Manner::Real => format!("replayed {account}"),
-            Manner::Rehearsal => format!("nothing was changed; would have replayed {account}"),
+        lines.push(match self.mode {
+            ReplayMode::Real => format!("replayed {account}"),
+            ReplayMode::DryRun => format!("nothing was changed; would have replayed {account}"),
         });
         if self.skipped() > 0 {
             lines.push("what was skipped stays; `deadLetters purge` removes it".to_owned());
@@ -149,12 +149,14 @@ mod tests {
 
     #[test]
     fn the_account_tells_every_letter_once_and_names_what_was_skipped() {
-        let mut account = Account::new(Manner::Real);
+        let mut account = Account::new(ReplayMode::Real);
         for replayed in [Replayed::Sent, Replayed::Sent, Replayed::Gone] {
-            account.add(&letter(1), Fate::Answered(replayed)).unwrap();
+            account
+                .add(&letter(1), LetterOutcome::Answered(replayed))
+                .unwrap();
         }
         account.skip(&letter(1), Skipped::Processed).unwrap();
-        account.skip(&letter(2), Skipped::Unfit).unwrap();
+        account.skip(&letter(2), Skipped::Malformed).unwrap();
         assert_eq!(account.done(), 5);
         let expected = [
             "skipped 1-0 (a): processed already",
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn of_many_that_were_skipped_some_are_named_and_all_counted() {
-        let mut account = Account::new(Manner::Real);
+        let mut account = Account::new(ReplayMode::Real);
         for number in 0..NAMED + 7 {
             account.skip(&letter(number), Skipped::Repeated).unwrap();
         }

@@ -42,9 +42,9 @@ fn what_nobody_heard_must_not_arrive_and_of_the_unknown_nothing_is_asked() {
 
 #[test]
 fn what_is_no_message_is_never_processed() {
-    let unfit = record(Kind::NotJson, &[Fate::Reached(2)]);
-    assert!(wrong_with(&unfit, &found(0, 1)).is_empty());
-    assert_eq!(wrong_with(&unfit, &found(1, 0)).len(), 1);
+    let malformed = record(Kind::NotJson, &[Fate::Reached(2)]);
+    assert!(wrong_with(&malformed, &found(0, 1)).is_empty());
+    assert_eq!(wrong_with(&malformed, &found(1, 0)).len(), 1);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn entries_are_found_by_id_or_payload_and_the_account_adds_up() {
         ..Account::default()
     };
     account.add_processed("soak-0");
-    account.add_failed("", "unfit-1", "not_json".to_owned());
+    account.add_failed("", "malformed-1", "not_json".to_owned());
     account.add_processed("soak-9");
     let findings = Findings::default();
     account.judge(&records, &Log::default(), &findings);

@@ -9,17 +9,17 @@ use std::{
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use service_kit::occasionally::Occasionally;
-/// let failures = Occasionally::every(Duration::from_secs(10));
+/// # use service_kit::log_throttle::LogThrottle;
+/// let failures = LogThrottle::every(Duration::from_secs(10));
 /// assert_eq!(failures.due(), Some(0));
 /// assert_eq!(failures.due(), None);
-/// let two = Occasionally::times(2, Duration::from_millis(10));
+/// let two = LogThrottle::times(2, Duration::from_millis(10));
 /// assert_eq!([two.due(), two.due(), two.due()], [Some(0), Some(0), None]);
 /// std::thread::sleep(Duration::from_millis(20));
 /// assert_eq!([two.due(), two.due(), two.due()], [Some(1), Some(0), None]);
 /// ```
 #[derive(Debug)]
-pub struct Occasionally {
+pub struct LogThrottle {
     every: Duration,
     times: u32,
     state: Mutex<State>,
@@ -33,7 +33,7 @@ struct State {
     suppressed: u64,
 }
 
-impl Occasionally {
+impl LogThrottle {
     /// One line in `every`; the first comes at once.
     #[must_use]
     pub fn every(every: Duration) -> Self {

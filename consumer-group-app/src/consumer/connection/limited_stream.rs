@@ -1,4 +1,4 @@
-//! The stream below a lane: it bounds how much of an answer is read, and keeps how the answer begins.
+//! The stream below a connection: it bounds how much of an answer is read, and keeps how the answer begins.
 
 use std::{
     io,
@@ -16,9 +16,9 @@ use tokio::{
 /// The length of what an answer begins with, such as `HTTP/1.1 200`, in bytes.
 const STATUS_LINE: usize = 12;
 
-/// What a lane knows of its stream; clones share it.
+/// What a connection knows of its stream; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Meter(Arc<Mutex<Reading>>);
+pub(super) struct ReadLimit(Arc<Mutex<Reading>>);
 
 #[derive(Debug, Default)]
 struct Reading {
@@ -28,7 +28,7 @@ struct Reading {
     start: Vec<u8>,
 }
 
-impl Meter {
+impl ReadLimit {
     fn reading(&self) -> MutexGuard<'_, Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,18 +75,18 @@ fn status(start: &[u8]) -> Option<StatusCode> {
 
 /// The stream itself.
 #[derive(Debug)]
-pub(super) struct Metered {
+pub(super) struct LimitedStream {
     stream: TcpStream,
-    meter: Meter,
+    limit: ReadLimit,
 }
 
-impl Metered {
-    pub(super) fn new(stream: TcpStream, meter: Meter) -> Self {
-        Self { stream, meter }
+impl LimitedStream {
+    pub(super) fn new(stream: TcpStream, limit: ReadLimit) -> Self {
+        Self { stream, limit }
     }
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for LimitedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -95,11 +95,11 @@ impl AsyncRead for Metered {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = buffer.filled().get(before..).unwrap_or_default();
-        Poll::Ready(self.meter.note(read))
+        Poll::Ready(self.limit.note(read))
     }
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for LimitedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -152,15 +152,15 @@ mod tests {
 
     #[test]
     fn no_more_is_read_than_may_be() {
-        let meter = Meter::default();
-        meter.begin(20);
-        meter.note(b"HTTP/1").unwrap();
-        meter.note(b".1 404 Not").unwrap();
-        assert!(!meter.is_used_up());
-        assert!(meter.note(b"Found").is_err());
-        assert!(meter.is_used_up());
-        assert_eq!(meter.status(), Some(StatusCode::NOT_FOUND));
-        meter.begin(20);
-        assert_eq!(meter.status(), None, "that of the answer before");
+        let limit = ReadLimit::default();
+        limit.begin(20);
+        limit.note(b"HTTP/1").unwrap();
+        limit.note(b".1 404 Not").unwrap();
+        assert!(!limit.is_used_up());
+        assert!(limit.note(b"Found").is_err());
+        assert!(limit.is_used_up());
+        assert_eq!(limit.status(), Some(StatusCode::NOT_FOUND));
+        limit.begin(20);
+        assert_eq!(limit.status(), None, "that of the answer before");
     }
 }

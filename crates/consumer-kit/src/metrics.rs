@@ -2,12 +2,12 @@
 
 use std::time::SystemTime;
 
-use service_kit::metrics::{Counter, Histogram, MESSAGES, Meters, Metric, SECONDS};
+use service_kit::metrics::{Counter, Histogram, MESSAGES, Metric, MetricRegistry, SECONDS};
 
-/// The meters; clones share them.
+/// The metrics; clones share them.
 #[derive(Debug, Clone)]
-pub struct ConsumerMeters {
-    pub(crate) all: Meters,
+pub struct ConsumerMetrics {
+    pub(crate) all: MetricRegistry,
     pub(crate) processed: Counter,
     pub(crate) duplicate: Counter,
     pub(crate) failed: Counter,
@@ -22,13 +22,13 @@ pub struct ConsumerMeters {
     pub(crate) work_seconds: Histogram,
 }
 
-impl ConsumerMeters {
-    /// Meters that have counted nothing.
+impl ConsumerMetrics {
+    /// Metrics that have counted nothing.
     ///
     /// # Errors
     /// When a metric cannot be set up, which only a wrong name can bring about.
     pub fn new() -> anyhow::Result<Self> {
-        let all = Meters::default();
+        let all = MetricRegistry::default();
         let counter = |name, help| all.counter(Metric { name, help });
         let seconds = |name, help| all.histogram(Metric { name, help }, &SECONDS);
         let commit_messages = Metric {

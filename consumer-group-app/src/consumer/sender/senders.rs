@@ -1,40 +1,41 @@
-//! Opens an outbox for each consumer.
+//! Starts a sender for each consumer.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use protocol::ConsumerId;
 use service_kit::{metrics::Histogram, supervisor::Supervisor};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
-use super::{Outbox, Returned};
+use super::{FailedDelivery, Sender};
 use crate::{
     consumer::{
         client::{ConsumerClient, Target},
-        outlier::Standing,
-        stats::Record,
-        window::{Most, Window, WindowControl},
+        handle::ConsumerHandle,
+        window::{Most, WindowControl},
     },
     delivery::{Delivery, Ending, Settled},
-    dispatch::retry::RetryBudget,
+    dispatch::retry_budget::RetryBudget,
     intake::Buffer,
     queue::settler::Settling,
 };
 
-/// How many messages wait in an outbox at the most, whatever its consumer takes.
+/// How many messages wait in a sender at the most, whatever its consumer takes.
 const WAITING: usize = 4096;
 
-/// What every outbox uses.
+/// What every sender uses.
 #[derive(Debug, Clone)]
-pub(crate) struct Outboxes {
+pub(crate) struct Senders {
     pub(crate) client: ConsumerClient,
     pub(crate) budget: Arc<RetryBudget>,
     /// Where what was processed and not settled goes.
     pub(crate) settlements: mpsc::Sender<Settling>,
     /// Where what the queue has lost is offered to it again.
     pub(crate) buffer: Buffer,
-    pub(crate) returns: mpsc::Sender<Returned>,
+    pub(crate) failed: mpsc::Sender<FailedDelivery>,
     pub(crate) suspects: mpsc::Sender<ConsumerId>,
     pub(crate) request_seconds: Histogram,
     pub(crate) room: Arc<Notify>,
@@ -43,17 +44,7 @@ pub(crate) struct Outboxes {
     pub(crate) most: Most,
 }
 
-/// An outbox as others see it.
-#[derive(Debug, Clone)]
-pub(crate) struct Opened {
-    /// Where messages for the consumer go.
-    pub(crate) outbox: mpsc::Sender<Delivery>,
-    pub(crate) window: Arc<Window>,
-    pub(crate) standing: Arc<Standing>,
-    pub(crate) record: Arc<Record>,
-}
-
-impl Outboxes {
+impl Senders {
     /// Ends deliveries that a consumer has done with; those that it did not settle go to the settler.
     pub(super) async fn settle(&self, done: Vec<(Delivery, Ending, Settled)>) {
         let (mut settled, mut not_yet) = (Vec::with_capacity(done.len()), Vec::new());
@@ -76,40 +67,25 @@ impl Outboxes {
         Delivery::offer_again(vec![delivery], &self.buffer);
     }
 
-    /// Opens an outbox for a consumer; it ends, once empty, with `left`.
-    pub(crate) fn open(&self, consumer: &ConsumerId, left: CancellationToken) -> Opened {
-        let (sender, waiting) = mpsc::channel(WAITING);
-        let window = Arc::new(Window::default());
-        let standing = Arc::new(Standing::default());
-        let record = Arc::new(Record::default());
-        let opened = Opened {
-            outbox: sender,
-            window: Arc::clone(&window),
-            standing: Arc::clone(&standing),
-            record: Arc::clone(&record),
-        };
-        let target = match Target::new(consumer) {
-            Ok(target) => target,
-            Err(error) => {
-                // The receiver is gone with this return, so the consumer is never picked.
-                warn!(consumer.id = %consumer, %error, "the consumer cannot be addressed");
-                return opened;
-            }
-        };
-        let outbox = Outbox {
-            consumer: consumer.clone(),
-            target,
-            window: WindowControl::new(window, self.most),
-            standing,
-            record,
+    /// Starts the sender of a consumer; it ends, once it has nothing left, with `left`.
+    pub(crate) fn start(
+        &self,
+        consumer: &ConsumerId,
+        left: CancellationToken,
+    ) -> (Arc<ConsumerHandle>, JoinHandle<()>) {
+        let (messages, waiting) = mpsc::channel(WAITING);
+        let consumer = Arc::new(ConsumerHandle::new(consumer.clone(), messages));
+        let sender = Sender {
+            target: Target::new(&consumer.id),
+            window: WindowControl::new(Arc::clone(&consumer.window), self.most),
+            consumer: Arc::clone(&consumer),
             waiting,
             next: VecDeque::new(),
             was_away: false,
             idle: Vec::new(),
             shared: self.clone(),
         };
-        self.supervisor
-            .spawn(format!("outbox {consumer}"), left, outbox);
-        opened
+        let name = format!("sender to {}", consumer.id);
+        (consumer, self.supervisor.spawn(name, left, sender))
     }
 }
