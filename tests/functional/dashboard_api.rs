@@ -116,7 +116,7 @@ async fn events_begin_with_the_history_and_tell_the_account_every_second() -> Re
 }
 
 #[tokio::test]
-async fn events_tell_who_reads_the_durable_queue_and_how_old_it_is() -> Result<()> {
+async fn events_tell_who_reads_the_queue_and_how_old_it_is() -> Result<()> {
     let redis = redis().await?;
     let group = group(&redis, &[]).await?;
     let _stuck = FakeConsumer::join(&group, Reply::Silence).await?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use harness::{Bus, Ledger, PATIENCE, services, wait_until};
 
-use crate::durable_redis::{replicas, wait_until_healed};
+use crate::queue_redis::{replicas, wait_until_healed};
 
 #[tokio::test]
 async fn a_redis_that_is_emptied_under_load_heals_and_nothing_ends_twice() -> Result<()> {

@@ -87,12 +87,12 @@ mod operations;
 mod example_publishers;
 mod example_workers;
 
-mod durable_account;
-mod durable_kills;
-mod durable_letters;
-mod durable_queue;
-mod durable_redis;
 mod emptied_queue;
+mod queue_account;
+mod queue_kills;
+mod queue_malformed;
+mod queue_redis;
+mod queue_shared;
 
 mod dashboard;
 mod dashboard_api;

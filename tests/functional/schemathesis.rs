@@ -26,7 +26,7 @@ async fn schemathesis_finds_nothing_in_a_group_with_its_queue_in_memory() -> Res
 }
 
 #[tokio::test]
-async fn schemathesis_finds_nothing_in_a_group_with_the_durable_queue() -> Result<()> {
+async fn schemathesis_finds_nothing_in_a_group() -> Result<()> {
     let redis = redis().await?;
     finds_nothing(&group(&redis, &ROOM).await?).await
 }

@@ -38,10 +38,10 @@ struct Shared {
 /// While one of them lives the chunk is kept alive. When the last is dropped and the chunk is not settled,
 /// another reader takes over the rest of it in time.
 #[derive(Debug, Clone)]
-pub struct Lease(Arc<Held>);
+pub struct Lease(Arc<KeptChunk>);
 
 #[derive(Debug)]
-struct Held {
+struct KeptChunk {
     chunk: ChunkId,
     leases: Leases,
 }
@@ -59,7 +59,7 @@ impl Lease {
     }
 }
 
-impl Drop for Held {
+impl Drop for KeptChunk {
     fn drop(&mut self) {
         self.leases.held().remove(&self.chunk);
     }
@@ -83,7 +83,7 @@ impl Leases {
     pub fn take(&self, chunk: ChunkId) -> Option<Lease> {
         let is_new = self.held().insert(chunk);
         is_new.then(|| {
-            Lease(Arc::new(Held {
+            Lease(Arc::new(KeptChunk {
                 chunk,
                 leases: self.clone(),
             }))

@@ -1,4 +1,4 @@
-//! What comes to the queue and is fit for no consumer.
+//! What comes to the queue and is no message.
 
 use std::collections::BTreeSet;
 
