@@ -20,12 +20,6 @@ async fn finds_nothing(service: &Service) -> Result<()> {
 }
 
 #[tokio::test]
-async fn schemathesis_finds_nothing_in_a_group_with_its_queue_in_memory() -> Result<()> {
-    let redis = redis().await?;
-    finds_nothing(&group(&redis, &ROOM).await?).await
-}
-
-#[tokio::test]
 async fn schemathesis_finds_nothing_in_a_group() -> Result<()> {
     let redis = redis().await?;
     finds_nothing(&group(&redis, &ROOM).await?).await

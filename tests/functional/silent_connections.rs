@@ -54,14 +54,6 @@ async fn what_is_pushed_to_a_consumer_with_a_silent_connection_is_recorded() -> 
 }
 
 #[tokio::test]
-async fn what_a_durable_group_pushes_to_a_consumer_with_a_silent_connection_is_recorded()
--> Result<()> {
-    let redis = redis().await?;
-    let group = group(&redis, &[]).await?;
-    expect_recorded(&redis, &group, &[]).await
-}
-
-#[tokio::test]
 async fn a_consumer_that_pulls_over_silent_connections_records_what_comes() -> Result<()> {
     let redis = redis().await?;
     let group = group(&redis, &[]).await?;
@@ -69,7 +61,7 @@ async fn a_consumer_that_pulls_over_silent_connections_records_what_comes() -> R
 }
 
 #[tokio::test]
-async fn a_durable_group_with_silent_connections_takes_calls_and_delivers_again() -> Result<()> {
+async fn a_group_with_silent_connections_takes_calls_and_delivers_again() -> Result<()> {
     let redis = redis().await?;
     let (bus, proxy) = (Bus::of(&redis), proxy_of(&redis).await?);
     let port = proxy.port().to_string();
