@@ -190,19 +190,22 @@ impl ConsumerClient {
         deadline: Instant,
     ) -> Result<(ConsumerResponse, Option<ConsumerConnection>), ConnectionError> {
         let most = request.max_answer_bytes();
-        if let Some(mut connection) = idle.filter(|connection| !connection.is_stale()) {
-            let request = request.clone().into_http(target.host.clone());
-            match connection.send(request, most, deadline).await {
+        let mut idle = idle.filter(|connection| !connection.is_stale());
+        loop {
+            let is_reused = idle.is_some();
+            let mut connection = match idle.take() {
+                Some(connection) => connection,
+                // Seldom done: it need not make every attempt larger.
+                None => Box::pin(self.open(&target, deadline)).await?,
+            };
+            let http = request.clone().into_http(target.host.clone());
+            match connection.send(http, most, deadline).await {
                 Ok(answer) => return Ok(with_connection(answer, connection)),
                 // The consumer closed it while it was idle; it has not seen the messages.
-                Err(ConnectionError::Unsent) => {}
+                Err(ConnectionError::Unsent) if is_reused => {}
                 Err(error) => return Err(error),
             }
         }
-        let mut connection = self.open(&target, deadline).await?;
-        let request = request.into_http(target.host);
-        let answer = connection.send(request, most, deadline).await?;
-        Ok(with_connection(answer, connection))
     }
 }
 

@@ -102,8 +102,11 @@ pub(crate) enum ConnectionError {
     Late,
 }
 
-/// A connection that carries one request at a time.
-pub(crate) struct ConsumerConnection {
+/// A connection that carries one request at a time. It goes from hand to hand with each request.
+pub(crate) struct ConsumerConnection(Box<Parts>);
+
+/// What it is made of, some kilobytes.
+struct Parts {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver<TokioIo<LimitedStream>, Full<Bytes>>,
     limit: ReadLimit,
@@ -126,17 +129,17 @@ impl ConsumerConnection {
         let limited_stream = LimitedStream::new(stream, limit.clone());
         let handshake = http1::handshake(TokioIo::new(limited_stream)).await;
         let (sender, driver) = handshake.map_err(ConnectionError::Broken)?;
-        Ok(Self {
+        Ok(Self(Box::new(Parts {
             sender,
             driver,
             limit,
             last_used: Instant::now(),
-        })
+        })))
     }
 
     /// Whether the consumer may have closed it by now, as servers do with idle connections.
     pub(crate) fn is_stale(&self) -> bool {
-        self.last_used.elapsed() > POOL_IDLE_TIMEOUT
+        self.0.last_used.elapsed() > POOL_IDLE_TIMEOUT
     }
 
     /// Sends a request and reads the answer, of its body no more than `most` bytes. After an error the
@@ -147,12 +150,12 @@ impl ConsumerConnection {
         most: usize,
         deadline: Instant,
     ) -> Result<ConsumerResponse, ConnectionError> {
-        let Self {
+        let Parts {
             sender,
             driver,
             limit,
             last_used,
-        } = self;
+        } = &mut *self.0;
         limit.begin(MAX_HEAD_BYTES + most);
         // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
         let ready = drive(driver, sender.ready()).await;
@@ -178,7 +181,7 @@ impl ConsumerConnection {
 impl fmt::Debug for ConsumerConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsumerConnection")
-            .field("last_used", &self.last_used)
+            .field("last_used", &self.0.last_used)
             .finish_non_exhaustive()
     }
 }
