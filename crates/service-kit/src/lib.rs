@@ -36,6 +36,7 @@ pub mod escape;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;
+mod huge_pages;
 pub mod log_throttle;
 pub mod metrics;
 pub mod output;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use crate::{
-    descriptors, documents, output,
+    descriptors, documents, huge_pages, output,
     settings::{Loaded, Program, SettingsError, asks_for_check},
     shutdown::ServiceSettings,
     spans::{Export, TelemetrySettings},
@@ -44,6 +44,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
     service: impl FnOnce(S) -> F,
 ) -> ExitCode {
+    huge_pages::do_without();
     let (loaded, common, settings, _log) = match prepare(program, read) {
         Ok(Asked::Service(loaded, common, settings, log)) => (loaded, common, settings, log),
         Ok(Asked::Answer(answer)) => return output::print_and_end(program.name, &answer),
