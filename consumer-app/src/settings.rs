@@ -57,10 +57,11 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_setting() {
+    fn the_document_lists_every_setting() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let readme = std::fs::read_to_string(root.join("../README.md")).unwrap();
-        PROGRAM.check_table(&readme).unwrap();
+        PROGRAM
+            .check_table(&root.join("../docs/settings.md"))
+            .unwrap();
     }
 
     #[test]

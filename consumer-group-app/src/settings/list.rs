@@ -99,7 +99,7 @@ const CONSUMERS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 100_000),
         default: Some("5"),
-        help: "How many consumers may be registered",
+        help: "How many consumers may be registered; of a longer list the first ones count",
         heading: "Consumers",
     },
     Setting {
@@ -160,7 +160,8 @@ const DELIVERY: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000),
         default: Some("10"),
-        help: "How often a message is tried before it goes to the dead letters",
+        help: "How often a message is tried before it goes to the dead letters; attempts that reached nobody, or a \
+               busy consumer, do not count",
         heading: "Delivery",
     },
     Setting {

@@ -1,93 +1,158 @@
-//! Checks for the tests of a program that keep its settings file and its documents true.
+//! What is generated from the settings of a program, for the tests that keep it true: the settings file it ships with,
+//! and its table in a document.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{env, fmt::Write as _, fs, path::Path};
 
-use super::{Program, Setting, ini};
+use super::{Program, Setting, ValueKind};
+
+/// In the environment, has the tests write what they else compare.
+const UPDATE: &str = "UPDATE_DOCS";
+
+/// The widest line of a settings file, in characters.
+const COLUMNS: usize = 100;
 
 impl Program {
-    /// Checks that a settings file names every setting with its default, and nothing else, and that the
-    /// comment above each number tells its range; for the test that keeps the file a program ships with
-    /// true.
+    /// Checks that the settings file a program ships with is what its settings say; with `UPDATE_DOCS=1` in the
+    /// environment, writes it.
     ///
     /// # Errors
-    /// The differences, or why the file cannot be read.
+    /// That it differs, and what to do; or why it cannot be read or written.
     pub fn check_shipped_file(&self, path: &Path) -> Result<(), String> {
-        let entries = ini::read(path).map_err(|error| error.to_string())?;
-        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-        for setting in self.settings() {
-            let entry = entries.iter().find(|entry| entry.key == setting.key);
-            let above = entry.map(|entry| comment_above(&text, entry.line));
-            let range = range(setting);
-            if !above.unwrap_or_default().contains(&range) {
-                return Err(format!("{} does not tell its range, {range}", setting.key));
+        expect(path, &self.file())
+    }
+
+    /// Checks that the table between `<!-- settings of NAME -->` and `<!-- end -->` in a Markdown document is what the
+    /// program's settings say; with `UPDATE_DOCS=1` in the environment, writes it.
+    ///
+    /// # Errors
+    /// As [`Program::check_shipped_file`]; or that the document has no such place.
+    pub fn check_table(&self, path: &Path) -> Result<(), String> {
+        let text = read(path)?;
+        let start = format!("<!-- settings of {} -->\n", self.name);
+        let place = text.split_once(&start).and_then(|(before, rest)| {
+            let (_, after) = rest.split_once("<!-- end -->")?;
+            Some((before, after))
+        });
+        let (before, after) = place.ok_or_else(|| format!("no place for {}", self.name))?;
+        let table = self.table();
+        expect(
+            path,
+            &format!("{before}{start}\n{table}\n<!-- end -->{after}"),
+        )
+    }
+
+    /// The settings file with every default.
+    fn file(&self) -> String {
+        let Self { name, .. } = self;
+        let prefix = self.env_prefix();
+        let mut file = format!(
+            "# Settings of {name}: every key with its default.\n\
+             #\n\
+             # Each can be given in the environment, too ({prefix}REDIS__HOST for redis.host), and as a\n\
+             # flag (see {name} --help). A flag beats the environment, which beats this file.\n\
+             # A key without a value is not set. A value is all that follows the = on its line, without quotes.\n\
+             # A line that begins with `#` or `;` is a comment.\n"
+        );
+        let mut sections: Vec<&str> = Vec::new();
+        for (section, _) in self.settings().map(section_and_key) {
+            if !sections.contains(&section) {
+                sections.push(section);
             }
         }
-        let shipped: BTreeMap<_, _> = entries
-            .into_iter()
-            .map(|entry| (entry.key, entry.value))
-            .collect();
-        let defaults: BTreeMap<_, _> = self
-            .settings()
-            .map(|setting| {
-                (
-                    setting.key.to_owned(),
-                    setting.default.unwrap_or_default().to_owned(),
-                )
-            })
-            .collect();
-        if shipped == defaults {
-            return Ok(());
+        for section in sections {
+            // Writing to a text cannot fail.
+            let _written = write!(file, "\n[{section}]\n");
+            for setting in self.settings() {
+                let (of, key) = section_and_key(setting);
+                if of == section {
+                    file.push_str(&comment(&description(setting)));
+                    let value = setting.default.unwrap_or_default();
+                    let line = format!("{key} = {value}");
+                    file.push_str(line.trim_end());
+                    file.push('\n');
+                }
+            }
         }
-        let differences = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>| {
-            let only = a.iter().filter(|(key, value)| b.get(*key) != Some(*value));
-            only.map(|(key, value)| format!("{key} = {value}"))
-                .collect::<Vec<_>>()
-        };
-        let (missing, extra) = (
-            differences(&defaults, &shipped),
-            differences(&shipped, &defaults),
-        );
-        Err(format!("missing: {missing:?}; extra: {extra:?}"))
+        file
     }
 
-    /// Checks that a Markdown text has a row `| flag | key | default | range | …` for every setting; for
-    /// the test that keeps a document true.
-    ///
-    /// # Errors
-    /// The rows that are missing.
-    pub fn check_table(&self, markdown: &str) -> Result<(), String> {
-        let row = |setting: &Setting| {
+    /// The settings as a table in Markdown.
+    fn table(&self) -> String {
+        let mut table = "| flag | key | default | allowed | what it does |\n\
+                         |---|---|---|---|---|\n"
+            .to_owned();
+        for setting in self.settings() {
             let Setting {
-                flag, key, default, ..
+                flag, key, help, ..
             } = setting;
-            let default = default.map(|value| format!("`{value}`"));
-            let cells =
-                [default.unwrap_or_default(), range(setting)].map(|cell| match cell.len() {
-                    0 => " ".to_owned(),
-                    _ => format!(" {cell} "),
-                });
-            format!("| `--{flag}` | `{key}` |{}|", cells.join("|"))
-        };
-        let rows = self.settings().map(row);
-        let missing: Vec<_> = rows.filter(|row| !markdown.contains(row)).collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(missing.join("\n"))
+            let default = setting.default.map(|value| format!("`{value}`"));
+            let (default, allowed) = (default.unwrap_or_default(), allowed(setting));
+            let _written = writeln!(
+                table,
+                "| `--{flag}` | `{key}` | {default} | {allowed} | {help} |"
+            );
         }
+        table
     }
 }
 
-/// The range of a number; empty for what is none.
-fn range(setting: &Setting) -> String {
-    let range = setting.kind.range();
-    range.map(|range| range.to_string()).unwrap_or_default()
+fn section_and_key(setting: &Setting) -> (&str, &str) {
+    setting.key.split_once('.').unwrap_or(("", setting.key))
 }
 
-/// The comment that ends just above a line, in one piece.
-fn comment_above(text: &str, line: usize) -> String {
-    let lines: Vec<_> = text.lines().take(line - 1).collect();
-    let above = lines.iter().rev().map_while(|line| line.strip_prefix('#'));
-    let above: Vec<_> = above.map(str::trim).collect();
-    above.into_iter().rev().collect::<Vec<_>>().join(" ")
+/// What a setting does, and which values are allowed where its description does not say it.
+fn description(setting: &Setting) -> String {
+    match setting.kind {
+        ValueKind::Number(range) => format!("{}. {range}.", setting.help),
+        ValueKind::Choice(words) if !words.iter().all(|word| setting.help.contains(word)) => {
+            format!("{}: {}.", setting.help, words.join(" or "))
+        }
+        _ => format!("{}.", setting.help),
+    }
+}
+
+/// The range of a number, or the words there are; empty for what is neither.
+fn allowed(setting: &Setting) -> String {
+    match setting.kind {
+        ValueKind::Number(range) => range.to_string(),
+        ValueKind::Choice(words) => {
+            let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+            words.join(", ")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A text as a comment of lines that are not too wide.
+fn comment(text: &str) -> String {
+    let (mut comment, mut line) = (String::new(), "#".to_owned());
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            comment.push_str(&line);
+            comment.push('\n');
+            "#".clone_into(&mut line);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    comment + &line + "\n"
+}
+
+fn expect(path: &Path, expected: &str) -> Result<(), String> {
+    if env::var_os(UPDATE).is_some() {
+        return fs::write(path, expected)
+            .map_err(|cause| format!("cannot write {}: {cause}", path.display()));
+    }
+    if read(path)? == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not what the settings say. To write it anew: {UPDATE}=1 cargo test -p consumer-group-app -p consumer-app \
+         settings",
+        path.display()
+    ))
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))
 }
