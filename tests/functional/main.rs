@@ -2,6 +2,8 @@
 //!
 //! One file a behaviour; the name of a test is the claim it checks. `harness` holds the verbs.
 
+mod documents;
+mod readme;
 mod tidy;
 
 mod check_config;

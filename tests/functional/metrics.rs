@@ -46,7 +46,7 @@ async fn what_is_served_is_what_is_documented_and_promtool_finds_no_fault() -> R
             programs.check(&["metrics"], &page).await?;
         }
     }
-    let text = fs::read_to_string(workspace().join("docs/operations.md"))?;
+    let text = fs::read_to_string(workspace().join("docs/monitoring.md"))?;
     let rows = text.lines().filter_map(|line| {
         let mut cells = line.split('|').map(str::trim).skip(1);
         let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;

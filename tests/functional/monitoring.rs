@@ -66,7 +66,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_metric_in_the_alerts_and_the_dashboard_is_documented() -> Result<()> {
-    let documented = fs::read_to_string(workspace().join("docs/operations.md"))?;
+    let documented = fs::read_to_string(workspace().join("docs/monitoring.md"))?;
     let documented: BTreeSet<_> = names(&documented).collect();
     let expressions = [panels()?, alerts()?].concat();
     assert!(expressions.len() > 30, "{expressions:?}");
@@ -80,7 +80,7 @@ fn every_metric_in_the_alerts_and_the_dashboard_is_documented() -> Result<()> {
 
 #[test]
 fn every_alert_is_documented() -> Result<()> {
-    let documented = fs::read_to_string(workspace().join("docs/operations.md"))?;
+    let documented = fs::read_to_string(workspace().join("docs/monitoring.md"))?;
     let alerts = file("alerts.yml")?;
     let names = alerts
         .lines()
