@@ -195,7 +195,11 @@ impl Delivery {
     pub(crate) fn offer_again(deliveries: Vec<Self>, buffer: &Buffer) {
         let received = deliveries.iter().map(|delivery| {
             let leased = &delivery.leased;
-            Received::message(leased.message.clone(), leased.received)
+            Received::message(
+                leased.message.body().clone(),
+                leased.message.id(),
+                leased.received,
+            )
         });
         // First, so that nothing is lost in between.
         buffer.push_again(received.collect());

@@ -7,7 +7,7 @@ pub(crate) mod listener;
 pub(crate) mod subscription_health;
 
 use bytes::Bytes;
-use protocol::{Message, dead_letter::Excerpt};
+use protocol::{MessageId, dead_letter::Excerpt};
 use redis_bus::Fingerprint;
 use tokio::time::Instant;
 
@@ -16,28 +16,24 @@ pub(crate) use self::{
     buffer::{Bounds, Buffer},
 };
 
-/// A payload on its way into the queue.
+/// A payload on its way into the queue. Very many may wait, so it keeps no more than is needed for that.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
-    pub(crate) content: Content,
+    /// As it is admitted, whether it is a message or not: so that of what is none, too, one dead letter is written.
+    pub(crate) payload: Bytes,
+    is_message: bool,
     /// What it is told apart by.
     fingerprint: Fingerprint,
     pub(crate) at: Instant,
 }
 
-/// What a payload is.
-#[derive(Debug, Clone)]
-pub(crate) enum Content {
-    Message(Message),
-    /// No message. It is admitted as it is, so that its dead letter, too, is written once.
-    Malformed(Bytes),
-}
-
 impl Received {
-    pub(crate) fn message(message: Message, at: Instant) -> Self {
+    /// One that is a message, with this id.
+    pub(crate) fn message(payload: Bytes, id: &MessageId, at: Instant) -> Self {
         Self {
-            fingerprint: Fingerprint::of(message.id().as_str()),
-            content: Content::Message(message),
+            payload,
+            is_message: true,
+            fingerprint: Fingerprint::of(id.as_str()),
             at,
         }
     }
@@ -45,7 +41,8 @@ impl Received {
     pub(crate) fn malformed(payload: Bytes, at: Instant) -> Self {
         Self {
             fingerprint: Fingerprint::of_malformed(&Excerpt::of(&payload)),
-            content: Content::Malformed(payload),
+            is_message: false,
+            payload,
             at,
         }
     }
@@ -54,20 +51,9 @@ impl Received {
     pub(crate) fn too_large(payload: &Excerpt, at: Instant) -> Self {
         Self {
             fingerprint: Fingerprint::of_malformed(payload),
-            content: Content::Malformed(payload.to_bytes()),
+            is_message: false,
+            payload: payload.to_bytes(),
             at,
-        }
-    }
-
-    fn is_message(&self) -> bool {
-        matches!(self.content, Content::Message(_))
-    }
-
-    /// As it is admitted.
-    fn payload(&self) -> &Bytes {
-        match &self.content {
-            Content::Message(message) => message.body(),
-            Content::Malformed(payload) => payload,
         }
     }
 }

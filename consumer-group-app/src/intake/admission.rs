@@ -109,10 +109,10 @@ impl Admission {
         }
         let mut received = self.buffer.front(MOST_MESSAGES);
         // What is no message needs no consumer, so it has a chunk of its own.
-        let mut alike = received.chunk_by(|one, next| one.is_message() == next.is_message());
+        let mut alike = received.chunk_by(|one, next| one.is_message == next.is_message);
         let alike = alike.next().map_or(0, <[_]>::len);
         received.truncate(alike);
-        received.truncate(fitting(received.iter().map(Received::payload)));
+        received.truncate(fitting(received.iter().map(|one| &one.payload)));
         let count = received.len();
         self.admit(&received).await?;
         self.buffer.remove_front(count);

@@ -158,7 +158,7 @@ impl Buffer {
 }
 
 fn bytes(received: &[Received]) -> usize {
-    received.iter().map(|one| one.payload().len()).sum()
+    received.iter().map(|one| one.payload.len()).sum()
 }
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ mod tests {
 
     fn payloads(buffer: &Buffer) -> Vec<Bytes> {
         let front = buffer.front(9);
-        front.iter().map(|one| one.payload().clone()).collect()
+        front.iter().map(|one| one.payload.clone()).collect()
     }
 
     #[tokio::test]

@@ -164,8 +164,8 @@ impl Listener {
 fn received(heard: Vec<Heard>) -> Vec<Received> {
     let now = Instant::now();
     let received = heard.into_iter().filter_map(|heard| match heard {
-        Heard::Message(payload) => Some(match Message::parse(payload.clone()) {
-            Ok(message) => Received::message(message, now),
+        Heard::Message(payload) => Some(match Message::check(&payload) {
+            Ok(id) => Received::message(payload, &id, now),
             Err(_) => Received::malformed(payload, now),
         }),
         Heard::TooLarge(payload) => Some(Received::too_large(&payload, now)),

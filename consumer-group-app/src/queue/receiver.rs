@@ -14,7 +14,7 @@ use crate::{
     consumer::{handle::ConsumerHandle, registry::ConsumerGroup},
     dead_letters::writer::Letter,
     delivery::LeasedMessage,
-    intake::{Content, Received},
+    intake::Received,
     queue::LocalQueue,
 };
 
@@ -93,15 +93,9 @@ impl ChunkReceiver {
             let Some(at) = LeasedPosition::new(queue, &lease, index) else {
                 continue;
             };
-            match received.content {
-                Content::Message(message) => {
-                    leased.push(LeasedMessage::new(message, received.at, at));
-                }
-                Content::Malformed(payload) => {
-                    if let Err(letter) = DeadLetter::unless_message(&payload) {
-                        self.refuse(*letter, at).await;
-                    }
-                }
+            match DeadLetter::unless_message(&received.payload) {
+                Ok(message) => leased.push(LeasedMessage::new(message, received.at, at)),
+                Err(letter) => self.refuse(*letter, at).await,
             }
         }
         self.messages.push_leased(leased);

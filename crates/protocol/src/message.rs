@@ -87,26 +87,37 @@ impl Message {
     /// # Errors
     /// Every variant of [`MessageError`]; the first rule broken decides.
     pub fn parse(mut body: Bytes) -> Result<Self, MessageError> {
-        if body.len() > MAX_MESSAGE_BYTES {
-            return Err(MessageError::TooLarge { bytes: body.len() });
-        }
+        let id = Self::check(&body)?;
         if body.starts_with(BYTE_ORDER_MARK) {
             body.advance(BYTE_ORDER_MARK.len());
         }
-        let json = str::from_utf8(&body).map_err(MessageError::NotUtf8)?;
+        Ok(Self { id, body })
+    }
+
+    /// The id of a payload that is a message, for whoever needs no more of it.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn check(payload: &[u8]) -> Result<MessageId, MessageError> {
+        if payload.len() > MAX_MESSAGE_BYTES {
+            return Err(MessageError::TooLarge {
+                bytes: payload.len(),
+            });
+        }
+        let body = payload.strip_prefix(BYTE_ORDER_MARK).unwrap_or(payload);
+        let json = str::from_utf8(body).map_err(MessageError::NotUtf8)?;
         text::check(json)?;
         let head = read_head(json).map_err(|error| not_json(json, error))?;
         let id = match head {
             Head::NotAnObject => return Err(MessageError::NotAnObject),
             Head::Object(id) => id,
         };
-        let id = match id {
-            Id::Missing => return Err(MessageError::MissingId),
-            Id::Repeated => return Err(MessageError::RepeatedId),
-            Id::NotText => return Err(MessageError::IdNotText),
-            Id::Text(text) => MessageId::new(&text)?,
-        };
-        Ok(Self { id, body })
+        match id {
+            Id::Missing => Err(MessageError::MissingId),
+            Id::Repeated => Err(MessageError::RepeatedId),
+            Id::NotText => Err(MessageError::IdNotText),
+            Id::Text(text) => MessageId::new(&text),
+        }
     }
 
     /// The id the publisher gave it.

@@ -32,10 +32,10 @@ impl Admission {
         sorted: &Sorted,
     ) -> Result<Offered, QueueError> {
         let new = sorted.new.iter().map(|place| &received[*place]);
-        let messages: Vec<_> = new.clone().map(|one| one.payload().clone()).collect();
+        let messages: Vec<_> = new.clone().map(|one| one.payload.clone()).collect();
         let fingerprints: Vec<_> = new.map(|one| one.fingerprint).collect();
         // What is no message needs no consumer.
-        let are_messages = received.iter().all(Received::is_message);
+        let are_messages = received.iter().all(|one| one.is_message);
         let takes = !are_messages || self.receiver.room() >= messages.len();
         let admission = chunk_queue::Admission {
             window: self.window.max(SHORTEST_LOG),

@@ -19,12 +19,12 @@ impl Admission {
         let now = Instant::now();
         let messages = publish.messages.into_iter();
         let received: Vec<_> = messages
-            .map(|message| Received::message(message, now))
+            .map(|message| Received::message(message.body().clone(), message.id(), now))
             .collect();
         let mut rest = &received[..];
         let mut published = Ok(Published::default());
         while !rest.is_empty() {
-            let fitting = fitting(rest.iter().map(Received::payload));
+            let fitting = fitting(rest.iter().map(|one| &one.payload));
             let (some, others) = rest.split_at(fitting);
             rest = others;
             let mut admitted = self.admit(some).await;
