@@ -87,6 +87,18 @@ async fn time_without_any_consumer_does_not_count_against_a_message() -> Result<
 }
 
 #[tokio::test]
+async fn the_log_names_the_message_that_was_given_up() -> Result<()> {
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
+    let _consumer = FakeConsumer::join(&group, Reply::status(422)).await?;
+    bus.publish_id("order-1").await?;
+    let text = "a message went to the dead letters";
+    let line = group.wait_for_log(text, PATIENCE).await?;
+    assert!(line.contains(r#""message.id":"order-1""#), "{line}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn dead_letters_wait_for_redis_and_are_all_written_when_it_is_back() -> Result<()> {
     let redis = redis().await?;
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));

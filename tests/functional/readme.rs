@@ -94,6 +94,22 @@ fn script(readme: &str) -> Result<String> {
     Ok(script)
 }
 
+/// The lines that the demo prints, without what differs from run to run: `#` in place of words with digits, and one line
+/// in place of several alike.
+fn outline(printed: &str) -> Vec<String> {
+    let lines = printed.lines().filter(|line| !line.starts_with('$'));
+    let lines = lines.map(|line| {
+        let words = line.split_whitespace().map(|word| {
+            let has_digit = word.contains(|letter: char| letter.is_ascii_digit());
+            if has_digit { "#" } else { word }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    let mut outline: Vec<_> = lines.collect();
+    outline.dedup();
+    outline
+}
+
 /// Why the commands cannot be run here, if so.
 async fn why_not() -> Result<Option<String>> {
     for tool in TOOLS {
@@ -153,5 +169,8 @@ async fn the_commands_of_the_readme_do_what_it_says() -> Result<()> {
     let output = run.await?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{said}");
+    let printed = fs::read_to_string(folder.path().join("demo.log"))?;
+    let documented = fs::read_to_string(workspace().join("docs/demo.txt"))?;
+    assert_eq!(outline(&documented), outline(&printed), "docs/demo.txt");
     Ok(())
 }

@@ -62,7 +62,7 @@ async fn whoever_registers_twice_is_in_the_list_once_also_when_the_group_is_full
 }
 
 #[tokio::test]
-async fn a_full_group_takes_nobody_and_the_log_says_why_beside_the_reference() -> Result<()> {
+async fn a_full_group_takes_nobody_and_says_why() -> Result<()> {
     let redis = redis().await?;
     let group = group(&redis, &["--maxConsumerGroupSize", "1"]).await?;
     let member = FakeConsumer::join(&group, Reply::status(200)).await?;
@@ -71,6 +71,8 @@ async fn a_full_group_takes_nobody_and_the_log_says_why_beside_the_reference() -
     let reference = answer.reference("Failed to register consumer!")?;
     let line = group.wait_for_log(&reference, PATIENCE).await?;
     assert!(line.contains("full"), "{line}");
+    let why = "the group is full: it may hold 1, as --maxConsumerGroupSize says";
+    assert_eq!(answer.body["reason"], why);
     assert_eq!(Bus::of(&redis).members().await?, [member.id()]);
 
     unregister(&group, &member.id()).await?;

@@ -62,6 +62,7 @@ async fn a_consumer_a_full_group_refused_gets_in_when_there_is_room() -> Result<
         .wait_for_log("not registered with the group", PATIENCE)
         .await?;
     assert!(line.contains("Failed to register consumer!"), "{line}");
+    assert!(line.contains("the group is full"), "{line}");
     first.terminate(PATIENCE).await?;
     wait_for_members(&Bus::of(&redis), &[&id_of(&second)?]).await
 }

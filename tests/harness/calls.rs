@@ -27,9 +27,13 @@ impl Answer {
     /// The text of an error answer.
     ///
     /// # Errors
-    /// When the answer is none of the form `{"error":"…"}`.
+    /// When the answer is none of the form `{"error":"…"}`, which may have a `reason`.
     pub fn error(&self) -> Result<&str> {
-        let only = self.body.as_object().is_some_and(|body| body.len() == 1);
+        let is_known = |key: &String| key == "error" || key == "reason";
+        let only = self
+            .body
+            .as_object()
+            .is_some_and(|body| body.keys().all(is_known));
         ensure!(only, "{self:?} has more than an error");
         self.body["error"].as_str().context("no error text")
     }

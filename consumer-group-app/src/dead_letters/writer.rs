@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
-use protocol::{DeadLetter, DeadLetterReason, QueueIdentity};
+use protocol::{DeadLetter, DeadLetterReason, MessageId, QueueIdentity};
 use redis_bus::chunk_queue::{ChunkQueue, QueueError, Settlement};
 use service_kit::{
     backoff::Backoff, batches::next_batch, log_throttle::LogThrottle, metrics::IntCounterVec,
@@ -165,9 +165,10 @@ impl DeadLetterWriter {
         if let Some(suppressed) = self.given_up.due() {
             let reason = letter.reason().as_str();
             let cause = letter.last_error();
+            let id = letter.message_id().map(MessageId::as_str);
             warn!(
-                reason,
-                cause, suppressed, "a message went to the dead letters"
+                message.id = id,
+                reason, cause, suppressed, "a message went to the dead letters"
             );
         }
     }

@@ -27,7 +27,7 @@ use super::AppState;
 
 /// The group holds as many consumers as it may.
 #[derive(Debug, thiserror::Error)]
-#[error("the group is full: it holds {capacity} consumers, as --maxConsumerGroupSize says")]
+#[error("the group is full: it may hold {capacity}, as --maxConsumerGroupSize says")]
 struct GroupFull {
     capacity: usize,
 }
@@ -67,12 +67,12 @@ pub(super) async fn register(
             state.group.registered(&id, concurrency);
             Ok(Json(MessageBody::registered(&id)))
         }
-        Registration::Full => Err(ApiError::internal(
-            FAILED,
-            &GroupFull {
+        Registration::Full => {
+            let full = GroupFull {
                 capacity: state.capacity,
-            },
-        )),
+            };
+            Err(ApiError::internal(FAILED, &full).because(full.to_string()))
+        }
     }
 }
 

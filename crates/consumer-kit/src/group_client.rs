@@ -135,7 +135,14 @@ async fn read_error(mut answer: Response) -> String {
         }
     }
     match serde_json::from_slice(&body) {
-        Ok(ErrorBody { error }) => error,
+        Ok(ErrorBody {
+            error,
+            reason: Some(reason),
+        }) => format!("{reason}. {error}"),
+        Ok(ErrorBody {
+            error,
+            reason: None,
+        }) => error,
         Err(_) => "no reason given".to_owned(),
     }
 }

@@ -240,6 +240,9 @@ impl MessageResult {
 pub struct ErrorBody {
     /// What went wrong, in words that give nothing away of the inside.
     pub error: String,
+    /// Why, where that is the caller's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 #[cfg(test)]

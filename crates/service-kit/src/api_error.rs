@@ -19,6 +19,9 @@ use crate::{escape::escaped, telemetry::chain};
 pub struct ErrorBody {
     /// What went wrong, in words that give nothing away of the inside.
     pub error: String,
+    /// Why, where that is the caller's business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An error as a client sees it. What is inside stays inside: see [`ApiError::internal`].
@@ -26,6 +29,7 @@ pub struct ErrorBody {
 pub struct ApiError {
     status: StatusCode,
     text: String,
+    reason: Option<String>,
     retry_after_seconds: Option<u64>,
 }
 
@@ -36,6 +40,7 @@ impl ApiError {
         Self {
             status,
             text: escaped(text),
+            reason: None,
             retry_after_seconds: None,
         }
     }
@@ -45,6 +50,15 @@ impl ApiError {
     pub fn retry_after(self, seconds: u64) -> Self {
         Self {
             retry_after_seconds: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same with the reason, for whoever may do something about it.
+    #[must_use]
+    pub fn because(self, reason: String) -> Self {
+        Self {
+            reason: Some(escaped(reason)),
             ..self
         }
     }
@@ -120,7 +134,11 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(ErrorBody { error: self.text })).into_response();
+        let body = ErrorBody {
+            error: self.text,
+            reason: self.reason,
+        };
+        let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

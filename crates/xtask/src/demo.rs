@@ -1,6 +1,8 @@
 //! `cargo xtask demo`: the whole system, from nothing to the closing account.
 
-use std::process::{ExitCode, Stdio};
+mod live;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use local_stack::{Binaries, Profile, RedisServer, Stack, StackOptions, terminal};
@@ -45,12 +47,12 @@ pub(crate) struct Arguments {
 /// if it was all there by then.
 pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<ExitCode> {
     terminal::start_apart();
-    let stack = tokio::select! {
+    let mut stack = tokio::select! {
         stack = start(&arguments) => stack?,
         signal = signals.next() => return Ok(interrupted(signal)),
     };
     let shown = tokio::select! {
-        shown = show(&arguments, &stack) => Ok(shown?),
+        shown = show(&arguments, &mut stack) => Ok(shown?),
         signal = signals.next() => Err(signal),
     };
     let adds_up = match shown {
@@ -79,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, signals: &mut Signals) -> Result<E
 }
 
 /// Publishes and shows what became of it; says whether each message is in exactly one place.
-async fn show(arguments: &Arguments, stack: &Stack) -> Result<bool> {
+async fn show(arguments: &Arguments, stack: &mut Stack) -> Result<bool> {
     publish(arguments, stack).await?;
     let adds_up = show_account(stack, arguments.messages).await?;
     show_entries(stack).await?;
@@ -124,14 +126,16 @@ async fn start(arguments: &Arguments) -> Result<Stack> {
     Ok(stack)
 }
 
-async fn publish(arguments: &Arguments, stack: &Stack) -> Result<()> {
+async fn publish(arguments: &Arguments, stack: &mut Stack) -> Result<()> {
     let binaries = Binaries::build(profile(arguments)).await?;
+    let (messages, seconds) = (arguments.messages, live::SECONDS);
     step(&format!(
-        "Publishing {} messages",
-        count(arguments.messages)
+        "Publishing {} messages in {seconds} seconds; a consumer is killed on the way",
+        count(messages)
     ));
-    let mut publishing =
-        Publishing::start(binaries, &stack.redis, arguments.messages, Stdio::inherit)?;
+    let rate = messages.div_ceil(seconds);
+    let mut publishing = Publishing::start(binaries, &stack.redis, messages, rate)?;
+    live::show(stack, binaries, messages).await?;
     publishing.finish().await?;
     step("Waiting until all of them are processed");
     wait_until_settled(&stack.redis, arguments.messages).await

@@ -25,39 +25,29 @@ pub(crate) struct Publishing {
 }
 
 impl Publishing {
-    /// Starts the publisher, its output going where it is told.
+    /// Starts a publisher that makes up so many messages, so many of them a second, and says nothing.
     pub(crate) fn start(
         binaries: &Binaries,
         redis: &PrivateRedis,
         messages: u64,
-        output: fn() -> Stdio,
-    ) -> Result<Self> {
-        Self::start_with(binaries, redis, &["--count", &messages.to_string()], output)
-    }
-
-    /// Starts a publisher that makes up messages at this rate for a year, and says nothing.
-    pub(crate) fn trickle(binaries: &Binaries, redis: &PrivateRedis, rate: u64) -> Result<Self> {
-        let (count, rate) = ((rate * 31_536_000).to_string(), rate.to_string());
-        let args = ["--count", &count, "--rate", &rate];
-        Self::start_with(binaries, redis, &args, Stdio::null)
-    }
-
-    fn start_with(
-        binaries: &Binaries,
-        redis: &PrivateRedis,
-        args: &[&str],
-        output: fn() -> Stdio,
+        rate: u64,
     ) -> Result<Self> {
         let process = terminal::placed(&mut Command::new(&binaries.publisher))
             .args(["--redisServerPort", &redis.port_text()])
-            .args(args)
+            .args(["--count", &messages.to_string()])
+            .args(["--rate", &rate.to_string()])
             .stdin(Stdio::null())
-            .stdout(output())
-            .stderr(output())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the publisher")?;
         Ok(Self { process })
+    }
+
+    /// The same for a year.
+    pub(crate) fn trickle(binaries: &Binaries, redis: &PrivateRedis, rate: u64) -> Result<Self> {
+        Self::start(binaries, redis, rate * 31_536_000, rate)
     }
 
     /// Ends it before it has published everything.

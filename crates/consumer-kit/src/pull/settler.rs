@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{DeadLetter, Message, ProcessedMessage, QueueIdentity};
+use protocol::{DeadLetter, Message, MessageId, ProcessedMessage, QueueIdentity};
 use redis_bus::{
     Added,
     chunk_queue::{ChunkQueue, QueueError, Settlement},
@@ -253,7 +253,11 @@ impl Settler {
     fn log_letter(&self, letter: &DeadLetter) {
         let (reason, cause) = (letter.reason().as_str(), letter.last_error());
         if let Some(suppressed) = self.given_up.due() {
-            warn!(reason, cause, suppressed, "a message was given up");
+            let id = letter.message_id().map(MessageId::as_str);
+            warn!(
+                message.id = id,
+                reason, cause, suppressed, "a message was given up"
+            );
         }
     }
 
