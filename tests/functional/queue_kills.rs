@@ -103,7 +103,8 @@ async fn the_only_replica_killed_with_messages_in_hand_delivers_them_after_its_r
     let group = group(&redis, &[]).await?;
     wait_until_joined(&group, &services::id_of(&consumer)?).await?;
     wait_until_each_is_processed_once(&bus, &ledger).await?;
-    group.wait_for_log("took over messages", PATIENCE).await?;
+    let said = "took over messages that were handed out before";
+    group.wait_for_log(said, PATIENCE).await?;
     Ok(())
 }
 

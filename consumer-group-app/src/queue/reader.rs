@@ -53,7 +53,7 @@ impl Reader {
         if messages > 0 {
             info!(
                 messages,
-                "took over messages that were receiver out before, to whoever did not finish them"
+                "took over messages that were handed out before, to whoever did not finish them"
             );
         }
         for chunk in chunks {
