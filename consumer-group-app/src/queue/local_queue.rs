@@ -1,6 +1,6 @@
 //! The messages this replica was handed and has not finished with, and the account of all of them.
 //!
-//! Invariant: received = processed + duplicate + dead-lettered + elsewhere + in flight + queued, at every
+//! Invariant: received = processed + duplicate + dead-lettered + released + in flight + queued, at every
 //! instant. All change under one lock, each step moving a message from one state to another.
 
 use std::{

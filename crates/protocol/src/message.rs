@@ -94,7 +94,7 @@ impl Message {
         Ok(Self { id, body })
     }
 
-    /// The id of a payload that is a message, for whoever needs no more of it.
+    /// Checks that a payload is a message, and answers its id.
     ///
     /// # Errors
     /// As [`Message::parse`].

@@ -68,7 +68,7 @@ impl Sender {
         self.shared.settle(done).await;
     }
 
-    /// What it took for a request it does not know goes to it again, each message by itself.
+    /// The consumer does not know requests of many messages: it gets these again, one by one.
     fn send_one_by_one(&mut self, deliveries: Vec<Delivery>, status: StatusCode) {
         info!(consumer.id = %self.consumer.id, %status,
             "the consumer does not take {PROCESS_MESSAGES}: it gets messages one by one");

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{BusError, chunk_queue::QueueError};
 
-/// Whether a replay is done, or only what it would do is found out.
+/// Whether a replay is carried out, or only reports what it would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayMode {
     /// It is done.

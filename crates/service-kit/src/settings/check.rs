@@ -5,7 +5,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 
 use super::{Program, Setting, ValueKind};
 
-/// In the environment, has the tests write what they else compare.
+/// The environment variable with which the tests write the files instead of comparing them.
 const UPDATE: &str = "UPDATE_DOCS";
 
 /// The widest line of a settings file, in characters.
