@@ -7,7 +7,6 @@ use redis_bus::{BusError, Endpoint, consumer_watch::ConsumerWatch};
 use service_kit::{
     backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -96,10 +95,7 @@ impl Role for MembershipFollower {
                     warn!(cause, suppressed, "cannot read the list of consumers; trying again");
                 }
             }
-            tokio::select! {
-                () = cancelled.cancelled() => {}
-                () = sleep(backoff.next_wait()) => {}
-            }
+            backoff.wait(&cancelled).await;
         }
     }
 }

@@ -12,10 +12,7 @@ use redis_bus::{
 use service_kit::{
     backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -239,10 +236,7 @@ impl Role for Admission {
                 Ok(()) => backoff.reset(),
                 Err(cause) => {
                     self.warn(&cause);
-                    tokio::select! {
-                        () = sleep(backoff.next_wait()) => {}
-                        () = cancelled.cancelled() => {}
-                    }
+                    backoff.wait(&cancelled).await;
                 }
             }
         }

@@ -10,7 +10,7 @@ use redis_bus::{
 use service_kit::{
     backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -197,10 +197,7 @@ impl Role for Listener {
         while !cancelled.is_cancelled() {
             if let Err(cause) = self.listen(&mut backoff, &cancelled).await {
                 self.log_failure(&cause);
-                tokio::select! {
-                    () = cancelled.cancelled() => {}
-                    () = sleep(backoff.next_wait()) => {}
-                }
+                backoff.wait(&cancelled).await;
             }
         }
     }

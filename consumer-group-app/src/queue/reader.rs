@@ -6,7 +6,7 @@ use redis_bus::chunk_queue::{ChunkReader, Leases, QueueError};
 use service_kit::{
     backoff::Backoff, log_throttle::LogThrottle, supervisor::Role, telemetry::chain,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -79,10 +79,7 @@ impl Role for Reader {
                 Ok(()) => backoff.reset(),
                 Err(cause) => {
                     self.warn(&cause);
-                    tokio::select! {
-                        () = sleep(backoff.next_wait()) => {}
-                        () = cancelled.cancelled() => {}
-                    }
+                    backoff.wait(&cancelled).await;
                 }
             }
         }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
 /// Waits that double from `base` to `cap`, each drawn uniformly from zero to its bound.
 ///
 /// Full jitter spreads the retries of many clients best; see Marc Brooker, "Exponential Backoff And
@@ -29,6 +32,14 @@ impl Backoff {
         let bound = bound(self.base, self.cap, self.failures);
         self.failures = self.failures.saturating_add(1);
         jittered(bound)
+    }
+
+    /// Counts a failure and waits after it; being cancelled ends the wait.
+    pub async fn wait(&mut self, cancelled: &CancellationToken) {
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = sleep(self.next_wait()) => {}
+        }
     }
 
     /// Forgets the failures; to be called after a real success only.
