@@ -120,7 +120,10 @@ impl WindowControl {
         let may_begin = match max_batch {
             1 if declared => requests < concurrency,
             1 => true,
-            _ => requests < BATCHES_AT_ONCE || (declared && self.messages < concurrency),
+            _ => {
+                requests < BATCHES_AT_ONCE
+                    || (self.messages < concurrency && (declared || concurrency == size))
+            }
         };
         if !may_begin {
             return 0;

@@ -55,10 +55,10 @@ struct Point {
 /// A measurement that goes on.
 #[derive(Debug, Default)]
 struct Measuring {
-    /// When the last answer came, while its place is free.
+    /// Until when what was answered is counted, while all places are taken or were a moment ago.
+    counted: Option<Instant>,
+    /// When the first place came free, while any is.
     freed: Option<Instant>,
-    /// Since when all places are taken, from the answer before.
-    full_since: Option<Instant>,
     /// Whether those are answered that were under way before. Only then it counts.
     is_warm: bool,
     /// What was answered so far while all places were taken, and in what time.
@@ -69,6 +69,21 @@ struct Measuring {
 }
 
 impl Measuring {
+    /// The next measurement at the same size.
+    fn start_anew(&mut self) {
+        *self = Self {
+            is_warm: true,
+            counted: self.counted,
+            freed: self.freed,
+            ..Self::default()
+        };
+    }
+
+    /// Messages a second.
+    fn rate(&self) -> f64 {
+        float(self.messages) / self.time.as_secs_f64()
+    }
+
     /// Answers may come in bursts, and part of one would count for too much: a measurement begins and ends where the
     /// next answer takes longer than the others did.
     fn is_between_bursts(&self, interval: Duration) -> bool {
@@ -105,43 +120,44 @@ impl HillClimb {
 
     /// As many messages are under way as may be.
     pub(super) fn filled(&mut self, now: Instant) {
-        let freed = self.measuring.freed.take();
-        self.measuring.full_since = freed.filter(|freed| now.duration_since(*freed) <= PROMPT);
+        let measuring = &mut self.measuring;
+        let freed = measuring.freed.take();
+        if freed.is_none_or(|freed| now.duration_since(freed) > PROMPT) {
+            measuring.counted = None;
+        }
     }
 
     /// So many messages were answered.
     pub(super) fn answered(&mut self, messages: usize, now: Instant) {
         let measuring = &mut self.measuring;
-        measuring.freed = Some(now);
-        let Some(since) = measuring.full_since.take() else {
+        let is_prompt = |freed| now.duration_since(freed) <= PROMPT;
+        let is_full = is_prompt(*measuring.freed.get_or_insert(now));
+        let counted = measuring.counted.replace(now);
+        let Some(counted) = counted.filter(|_| is_full) else {
             measuring.unused += 1;
             if measuring.unused > UNUSED {
                 self.give_up_step_up();
             }
             return;
         };
-        let interval = now.duration_since(since);
+        let interval = now.duration_since(counted);
         if measuring.is_between_bursts(interval) {
-            if !measuring.is_warm && measuring.messages >= self.size {
-                self.measuring = Measuring {
-                    is_warm: true,
-                    ..Measuring::default()
-                };
-            } else if measuring.is_warm && measuring.messages >= self.size.max(LEAST_MESSAGES) {
-                let rate = float(measuring.messages) / measuring.time.as_secs_f64();
+            let rate = measuring.is_warm.then(|| measuring.rate());
+            let enough = self
+                .size
+                .max(if measuring.is_warm { LEAST_MESSAGES } else { 0 });
+            if measuring.messages >= enough {
                 let size = self.size;
-                self.measuring = Measuring {
-                    is_warm: true,
-                    ..Measuring::default()
-                };
-                self.measured(rate);
+                self.measuring.start_anew();
+                if let Some(rate) = rate {
+                    self.measured(rate);
+                }
                 if self.size != size {
                     return;
                 }
             }
         }
         let measuring = &mut self.measuring;
-        measuring.freed = Some(now);
         measuring.answers += 1;
         measuring.messages += messages;
         measuring.time += interval;
@@ -154,7 +170,7 @@ impl HillClimb {
 
     /// Messages were not given for as long as it could have taken them.
     pub(super) fn interrupted(&mut self) {
-        (self.measuring.freed, self.measuring.full_since) = (None, None);
+        (self.measuring.freed, self.measuring.counted) = (None, None);
     }
 
     fn measured(&mut self, rate: f64) {

@@ -148,10 +148,29 @@ fn little_work_says_nothing_and_takes_a_step_back() {
     let mut consumer = Consumer::new(1000, || millis(100));
     consumer.saturate(&mut climb, 7);
     assert_eq!(climb.size(), 2, "under trial");
-    for _ in 0..=UNUSED {
-        climb.answered(1, now);
+    for _ in 0..=UNUSED + 1 {
+        consumer.now += PROMPT * 2;
+        climb.answered(1, consumer.now);
     }
     assert_eq!(climb.size(), 1);
+}
+
+#[test]
+fn answers_that_come_together_count_together() {
+    let mut climb = HillClimb::new(64);
+    let start = Instant::now();
+    let mut now = start;
+    while climb.size() < 64 {
+        climb.filled(now);
+        let (first, second) = (climb.size().div_ceil(2), climb.size() / 2);
+        now += millis(50);
+        climb.answered(first, now);
+        now += Duration::from_micros(200);
+        if second > 0 {
+            climb.answered(second, now);
+        }
+        assert!(now - start < millis(2000), "{climb:?}");
+    }
 }
 
 #[test]
