@@ -4,7 +4,7 @@ mod balance;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use local_stack::wait_until;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -110,23 +110,32 @@ impl Ledger {
         .await
     }
 
-    /// Waits until everything heard is in one of the two streams.
+    /// Waits until everything heard is in one of the two streams, however long it takes, as long as it goes on.
     ///
     /// # Errors
-    /// When it is not in time, or a stream holds what was never published.
+    /// When nothing more ends for a while, or a stream holds what was never published.
     pub async fn wait_until_settled(&self, bus: &Bus) -> Result<Account> {
-        let what = format!(
-            "all {} messages that were heard to end somewhere",
-            self.heard()
-        );
-        let arrived = wait_until(&what, PATIENCE, async || {
-            Ok(bus.finished().await? >= self.heard() && self.missing(bus).await?.is_empty())
-        })
-        .await;
-        if let Err(cause) = arrived {
+        let mut before = None;
+        loop {
             let missing = self.missing(bus).await?;
-            let some: Vec<_> = missing.iter().take(20).collect();
-            return Err(cause.context(format!("{} are missing: {some:?}…", missing.len())));
+            if missing.is_empty() {
+                break;
+            }
+            if before == Some(missing.len()) {
+                let some: Vec<_> = missing.iter().take(20).collect();
+                bail!(
+                    "of {} messages that were heard {} are missing, and none has ended for {PATIENCE:?}: {some:?}…",
+                    self.heard(),
+                    missing.len()
+                );
+            }
+            before = Some(missing.len());
+            let less = "a message that was heard to end somewhere";
+            // In vain: the next round tells what is missing.
+            let _outcome = wait_until(less, PATIENCE, async || {
+                Ok(self.missing(bus).await?.len() < missing.len())
+            })
+            .await;
         }
         let account = account(bus).await?;
         let ended = account.processed.union(&account.failed);
