@@ -43,10 +43,12 @@ async fn an_ipv6_address_may_stand_in_brackets_or_not_in_every_setting() -> Resu
         eprintln!("skipped: this machine has no IPv6");
         return Ok(());
     }
-    let redis = PrivateRedis::start(&["--bind", "127.0.0.1", "::1"]).await?;
+    let bind = ["--bind", "127.0.0.1", "::1"];
     for host in ["::1", "[::1]"] {
+        let redis = PrivateRedis::start(&bind).await?;
         works_at(&redis, host).await.context(host)?;
     }
+    let redis = PrivateRedis::start(&bind).await?;
     let url = format!("redis://[::1]:{}/1", redis.port());
     let args = ["--restApiPort", "0", "--redisUrl", &url];
     let group = Service::start(&binaries().await?.group, &args, &[]).await?;

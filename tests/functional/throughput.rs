@@ -17,7 +17,7 @@ fn lines(group: &harness::Service) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_group_logs_its_rates_and_totals_every_three_seconds() -> Result<()> {
+async fn the_group_logs_its_rates_every_three_seconds() -> Result<()> {
     let redis = redis().await?;
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let _consumer = FakeConsumer::join(&group, Reply::status(200)).await?;
@@ -45,8 +45,5 @@ async fn the_group_logs_its_rates_and_totals_every_three_seconds() -> Result<()>
     let sum = |name: &str| -> f64 { lines.iter().filter_map(|line| line[name].as_f64()).sum() };
     assert!(sum("processed_per_second") > 0.0 && sum("processed_per_second") < 31.0);
     assert!(sum("failed_per_second") > 0.0 && sum("failed_per_second") < 11.0);
-    let last = lines.last().context("no line")?;
-    assert_eq!(last["consumers"], 1);
-    assert_eq!(last["received"], 120);
     Ok(())
 }

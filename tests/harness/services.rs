@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use local_stack::{Binaries, FaultProxy, PrivateRedis, Profile, Service, stack, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::Bus;
+use crate::{Bus, status::wait_for_status};
 
 /// How long a test waits for what must come: long, because the machine may be slow and busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -249,37 +249,13 @@ pub fn log_of(service: &Service) -> Vec<Value> {
     parsed.filter_map(Result::ok).collect()
 }
 
-/// The last figures the group logged.
-///
-/// # Errors
-/// When it has logged none yet.
-pub fn throughput_of(group: &Service) -> Result<Value> {
-    let lines = log_of(group).into_iter();
-    let is_throughput = |line: &Value| line["processed_per_second"].is_number();
-    lines
-        .rev()
-        .find(is_throughput)
-        .context("no throughput was logged")
-}
-
 /// Waits until the group has accounted for so many messages, all of them finished.
 ///
 /// # Errors
 /// When it does not in time, or the account does not add up.
 pub async fn wait_for_account(group: &Service, processed: u64, failed: u64) -> Result<()> {
-    let what = format!("the account of {processed} processed and {failed} failed messages");
-    wait_until(&what, PATIENCE, async || {
-        let Ok(line) = throughput_of(group) else {
-            return Ok(false);
-        };
-        let number = |name: &str| line[name].as_u64().context("a figure is missing");
-        let unfinished = number("in_flight")? + number("queued")?;
-        let finished = number("processed")? + number("failed")?;
-        ensure!(
-            number("received")? == finished + unfinished,
-            "{line} does not add up"
-        );
-        Ok(number("processed")? == processed && number("failed")? == failed && unfinished == 0)
-    })
-    .await
+    let expected = json!({
+        "processed": processed, "dead_lettered": failed, "in_flight": 0, "queued": 0, "buffered": 0,
+    });
+    wait_for_status(group, &expected).await
 }

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use protocol::ConsumerId;
-use redis_bus::{
-    Endpoint,
-    commit::{ProcessedStream, Retention},
-};
+use redis_bus::Endpoint;
 use service_kit::supervisor::Role;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -70,7 +67,11 @@ impl Roles {
         shared.run("health checker", &phases.following, checker);
         let follower = shared.membership_follower();
         shared.run("membership follower", &phases.following, follower);
-        shared.run("throughput", &phases.following, shared.throughput());
+        shared.run(
+            "throughput",
+            &phases.following,
+            Throughput(shared.local_queue.clone()),
+        );
         let checker = ServerChecker {
             connection: shared.connection.clone(),
         };
@@ -148,19 +149,6 @@ impl Shared {
             self.sweeps.clone(),
             self.capacity(),
         )
-    }
-
-    fn throughput(&self) -> Throughput {
-        let retention = Retention {
-            dedup_window: self.settings.retention.dedup_window(),
-            max_len: 0,
-        };
-        let stream = self.settings.names.processed_stream.clone();
-        Throughput {
-            queue: self.local_queue.clone(),
-            group: self.group.clone(),
-            processed: ProcessedStream::new(self.connection.clone(), stream, retention),
-        }
     }
 
     fn listener(&self) -> Listener {

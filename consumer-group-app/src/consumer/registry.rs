@@ -268,11 +268,6 @@ impl ConsumerGroup {
         Some(member.since.elapsed())
     }
 
-    /// How many members there are.
-    pub(crate) fn len(&self) -> usize {
-        self.members().len()
-    }
-
     /// Whether there is no member.
     pub(crate) fn is_empty(&self) -> bool {
         self.members().is_empty()

@@ -87,7 +87,7 @@ impl Registrar {
         }
         self.group.register(&self.request).await?;
         self.registration.set(true);
-        info!(consumer.id = %self.request.consumer_id, again, "registered");
+        info!(consumer.id = %self.request.consumer_id, again, "registered: ready for messages");
         Ok(())
     }
 

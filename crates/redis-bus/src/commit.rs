@@ -1,9 +1,9 @@
 //! The stream `messages:processed`: one entry for each processed message.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use protocol::Fields;
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Cmd, Pipeline, cmd};
 
 use crate::{
     Added, BusError, Connection, added::added_but, chunks::chunks, probe::Need, script::Script,
@@ -135,26 +135,6 @@ impl ProcessedStream {
                 .map(|added| added.map(|()| Added::Created))
                 .collect(),
             Err(cause) => vec![Err(cause); entries.len()],
-        }
-    }
-
-    /// How many entries were ever added to the stream, by whomever.
-    ///
-    /// # Errors
-    /// [`BusError`] when Redis cannot be reached or refuses.
-    pub async fn entries_added(&self) -> Result<u64, BusError> {
-        let answer: Result<HashMap<String, Value>, _> = self
-            .connection
-            .query(cmd("XINFO").arg("STREAM").arg(&self.key))
-            .await;
-        match answer {
-            Ok(mut known) => {
-                let added = known.remove("entries-added").unwrap_or(Value::Int(0));
-                Ok(redis::from_redis_value(added).unwrap_or(0))
-            }
-            // There is no stream yet.
-            Err(cause) if cause.code() == Some("ERR") => Ok(0),
-            Err(cause) => Err(cause),
         }
     }
 

@@ -20,7 +20,10 @@ use tracing_subscriber::{
 
 pub use self::writer::LogGuard;
 pub(crate) use self::writer::dropped_lines;
-use self::{lines::Lines, writer::LogWriter};
+use self::{
+    lines::{Lines, Milliseconds},
+    writer::LogWriter,
+};
 use crate::settings::{Setting, ValueKind};
 
 /// The settings of the section `[log]`; every [`crate::settings::Program`] has them.
@@ -121,7 +124,7 @@ pub fn init(log: Log) -> Result<LogGuard, TelemetryError> {
     let output = writer.clone();
     let output = move || output.clone();
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::format().with_target(false);
+    let lines = fmt::format().with_target(false).with_timer(Milliseconds);
     match format {
         LogFormat::Text => {
             let colours = wants_colours();

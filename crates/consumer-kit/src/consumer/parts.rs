@@ -116,7 +116,11 @@ impl<P: Processor> Parts<P> {
             dedup_window: retention.dedup_window,
         };
         let puller = ChunkPuller::new(queue.clone(), self.processing, sink, admission, pull);
-        info!(queue = queue.key(), reader = puller.reader(), "pulling");
+        info!(
+            queue = queue.key(),
+            reader = puller.reader(),
+            "pulling: ready for messages"
+        );
         let leases = puller.leases().clone();
         Ok(self.frame.take_messages("puller", puller, Some(leases)))
     }

@@ -1,14 +1,19 @@
 //! How a log line looks beyond what `tracing-subscriber` does: the id of the request it belongs to, and escapes in
 //! place of what may harm who reads it.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    time::SystemTime,
+};
 
+use humantime::format_rfc3339_millis;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{Writer, debug_fn},
+        time::FormatTime,
     },
     registry::LookupSpan,
 };
@@ -18,6 +23,15 @@ use crate::{
     escape::{self, Escaping},
     request_id,
 };
+
+/// The time of a line to the millisecond: more tells nobody anything, and makes lines longer.
+pub(super) struct Milliseconds;
+
+impl FormatTime for Milliseconds {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", format_rfc3339_millis(SystemTime::now()))
+    }
+}
 
 /// The lines of `inner`, with what is ours.
 pub(super) struct Lines<F> {
