@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{Write, stderr},
+    io::{IsTerminal, Write, stderr, stdin},
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -46,18 +46,41 @@ pub(crate) fn install(
     // Homebrew refuses to run as root; the others want it.
     let needs_sudo = *manager != "brew" && !geteuid().is_root();
     let sudo: &[&str] = if needs_sudo { &["sudo"] } else { &[] };
-    for (number, &command) in commands.iter().enumerate() {
+    let line = |(number, &command): (usize, &&[&'static str])| {
         let is_last = number + 1 == commands.len();
         let names = if is_last { packages(manager) } else { &[] };
-        run(what, &[sudo, command, names].concat())?;
+        [sudo, command, names].concat()
+    };
+    let lines: Vec<_> = commands.iter().enumerate().map(line).collect();
+    let shown: Vec<_> = lines.iter().map(|line| line.join(" ")).collect();
+    let shown = shown.join(" && ");
+    if needs_sudo && !may_use_sudo(what, &shown) {
+        bail!("{what} is missing. Install it, for example by `{shown}`, and start again");
     }
-    Ok(())
+    // Who runs a tool must see what it does to the system; if standard error is closed, nobody wants to.
+    drop(writeln!(
+        stderr(),
+        "{what} is missing, and is installed to stay: {shown}"
+    ));
+    lines.iter().try_for_each(|line| run(line))
 }
 
-fn run(what: &str, command: &[&str]) -> Result<()> {
+/// Whether the one at the terminal agrees. On a machine for tests, where `CI` is set, nobody is asked.
+fn may_use_sudo(what: &str, line: &str) -> bool {
+    if env::var_os("CI").is_some() {
+        return true;
+    }
+    let mut answer = String::new();
+    let asked = write!(
+        stderr(),
+        "{what} is missing. Install it, to stay, by `{line}`? [y/N] "
+    );
+    let heard = stdin().is_terminal() && asked.is_ok() && stdin().read_line(&mut answer).is_ok();
+    heard && answer.trim().eq_ignore_ascii_case("y")
+}
+
+fn run(command: &[&str]) -> Result<()> {
     let line = command.join(" ");
-    // Who runs a tool must see what it does to the system; if standard error is closed, nobody wants to.
-    drop(writeln!(stderr(), "{what} is missing. Running: {line}"));
     let Some((program, args)) = command.split_first() else {
         return Ok(());
     };

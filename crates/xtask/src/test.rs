@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 
 /// Runs them; the exit code is that of `cargo test`.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    step(
+        "All tests take five to ten minutes; the tools they need are installed first where they are missing",
+    );
     let server = RedisServer::find_or_install()?;
     step(&format!(
         "Redis to test against: {}",
@@ -34,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         None => step("Networks are cut in namespaces of their own"),
         Some(why) => step(&format!("Networks are cut by a proxy, because {why}")),
     }
-    look_for_tools().await;
+    let skipped = look_for_tools().await;
     step("Building the services");
     Binaries::build(Profile::Dev).await?;
     let further = arguments.cargo_test.join(" ");
@@ -48,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         .status()
         .await
         .context("cannot run cargo")?;
+    skipped.iter().for_each(|line| step(line));
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
@@ -60,28 +64,27 @@ fn test_threads() -> String {
     })
 }
 
-/// Looks for what some tests need, installs it where it is missing, and says which tests are skipped
-/// because it cannot be had.
-async fn look_for_tools() {
-    tell(
-        "The dashboard in a browser",
-        &BrowserPrograms::find_or_install(),
-    );
+/// Looks for what some tests need, and installs it where it is missing. Answers what is skipped because it cannot be had.
+async fn look_for_tools() -> Vec<String> {
+    let browser = BrowserPrograms::find_or_install();
+    let mut skipped = vec![tell("The dashboard in a browser", &browser)];
     for language in Language::ALL {
         let found = language.find_or_install();
-        tell(&format!("Examples in {language}"), &found);
+        skipped.push(tell(&format!("Examples in {language}"), &found));
     }
-    tell(
-        "The metrics by Prometheus",
-        &PrometheusPrograms::find_or_install(),
-    );
+    let prometheus = PrometheusPrograms::find_or_install();
+    skipped.push(tell("The metrics by Prometheus", &prometheus));
     let schemathesis = Schemathesis::find_or_install().await;
-    tell("The REST APIs by schemathesis", &schemathesis);
+    skipped.push(tell("The REST APIs by schemathesis", &schemathesis));
+    skipped.into_iter().flatten().collect()
 }
 
-fn tell<T, E: Display>(what: &str, found: &Result<T, E>) {
-    match found {
-        Ok(_) => step(&format!("{what}: tested")),
-        Err(why) => step(&format!("{what}: SKIPPED, because {why:#}")),
-    }
+/// Says whether something is tested; answers the line if it is not.
+fn tell<T, E: Display>(what: &str, found: &Result<T, E>) -> Option<String> {
+    let line = match found {
+        Ok(_) => format!("{what}: tested"),
+        Err(why) => format!("{what}: SKIPPED, because {why:#}"),
+    };
+    step(&line);
+    found.is_err().then_some(line)
 }
