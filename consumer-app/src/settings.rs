@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use service_kit::settings::{Program, Setting, ValueKind};
+use service_kit::{
+    program,
+    settings::{Program, Setting, ValueKind},
+};
 
 /// The program and all its settings.
 pub(crate) const PROGRAM: Program = Program {
@@ -13,6 +16,7 @@ pub(crate) const PROGRAM: Program = Program {
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-app.properties",
     settings: &[consumer_kit::SETTINGS, SAMPLE_SETTINGS],
+    service: program::SETTINGS,
 };
 
 const SAMPLE_SETTINGS: &[Setting] = &[Setting {

@@ -34,9 +34,9 @@ async fn the_effective_settings_are_told_with_their_sources_and_without_secrets(
     let binaries = binaries().await?;
     let redis = FakeServer::start(|_| Reply::Silence).await?;
     let (_file, path) = file("[rest_api]\nport = 7\n")?;
-    for (program, prefix) in [
-        (&binaries.group, "CONSUMER_GROUP_APP"),
-        (&binaries.consumer, "CONSUMER_APP"),
+    for (program, prefix, port) in [
+        (&binaries.group, "CONSUMER_GROUP_APP", 5000),
+        (&binaries.consumer, "CONSUMER_APP", 5001),
     ] {
         let variable = format!("{prefix}__REDIS__URL");
         let url = format!("redis://me:s3cret@127.0.0.1:{}/1", redis.port());
@@ -52,10 +52,10 @@ async fn the_effective_settings_are_told_with_their_sources_and_without_secrets(
                 "redis.url",
                 format!("{shown} environment variable {variable}"),
             ),
-            ("rest_api.port", format!("7 file {path}")),
+            ("rest_api.port", format!("7 file {path} (default {port})")),
             (
                 "retention.dedup_window_seconds",
-                "8 flag --dedupWindowSeconds".to_owned(),
+                "8 flag --dedupWindowSeconds (default 600)".to_owned(),
             ),
             ("log.level", "info default".to_owned()),
         ] {

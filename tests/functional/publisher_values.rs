@@ -11,6 +11,9 @@ use tokio::{process::Command, time::timeout};
 
 use crate::settings_values::BAD_URLS;
 
+/// The exit code for settings that cannot be used.
+const BAD_SETTINGS: Option<i32> = Some(64);
+
 /// The exit code for a command line that cannot be used.
 const BAD_COMMAND_LINE: Option<i32> = Some(2);
 
@@ -37,8 +40,8 @@ async fn a_url_of_redis_that_cannot_be_meant_is_refused_and_not_shown() -> Resul
             (&[], &[("PUBLISHER__REDIS__URL", url)]),
         ] {
             let (output, said) = publisher(args, env).await?;
-            assert_eq!(output.status.code(), BAD_COMMAND_LINE, "{url}: {said}");
-            for word in [word, "--redisUrl"] {
+            assert_eq!(output.status.code(), BAD_SETTINGS, "{url}: {said}");
+            for word in [word, "redis.url"] {
                 assert!(said.contains(word), "{word}: {url}: {said}");
             }
             for part in ["s3cret", ":57", "default:"] {
@@ -63,25 +66,25 @@ async fn a_name_a_host_or_a_number_that_cannot_be_meant_is_refused() -> Result<(
         (&["--count", "18446744073709551615"], " to "),
         (&["--rate", "4294967295"], " to "),
         (
-            &[letters[0], letters[1], "--limit", "18446744073709551615"],
-            " to ",
-        ),
-        (
             &[letters[0], letters[1], "--processedStream", "'p'"],
             "quotes",
         ),
     ] {
         let (output, said) = publisher(args, &[]).await?;
-        assert_eq!(output.status.code(), BAD_COMMAND_LINE, "{args:?}: {said}");
+        assert_eq!(output.status.code(), BAD_SETTINGS, "{args:?}: {said}");
         assert!(said.contains(word), "{word}: {args:?}: {said}");
     }
+    let limit = [letters[0], letters[1], "--limit", "18446744073709551615"];
+    let (output, said) = publisher(&limit, &[]).await?;
+    assert_eq!(output.status.code(), BAD_COMMAND_LINE, "{said}");
+    assert!(said.contains("--limit"), "{said}");
     let empty = [("PUBLISHER__NAMES__PUBLISHED_CHANNEL", "")];
     let (output, said) = publisher(&["--count", "1"], &empty).await?;
-    assert_eq!(output.status.code(), BAD_COMMAND_LINE, "{said}");
+    assert_eq!(output.status.code(), BAD_SETTINGS, "{said}");
     assert!(said.contains("empty"), "{said}");
     let login = ["--redisServerHost", "me:s3cret@h"];
     let (output, said) = publisher(&login, &[]).await?;
-    assert_eq!(output.status.code(), BAD_COMMAND_LINE, "{said}");
+    assert_eq!(output.status.code(), BAD_SETTINGS, "{said}");
     assert!(!said.contains("s3cret"), "{said}");
     Ok(())
 }

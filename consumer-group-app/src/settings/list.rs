@@ -1,7 +1,11 @@
 //! The list of all settings: flags, environment, file keys, defaults and help come from here.
 
+use protocol::keys;
 use redis_bus::RedisUrl;
-use service_kit::settings::{Program, Setting, ValueKind};
+use service_kit::{
+    program,
+    settings::{Program, Setting, ValueKind, common},
+};
 
 /// The program and all its settings.
 pub(crate) const PROGRAM: Program = Program {
@@ -10,86 +14,39 @@ pub(crate) const PROGRAM: Program = Program {
             one of the registered consumers, over HTTP.",
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-group-app.properties",
-    settings: &[REDIS, REST_API, CONSUMERS, DELIVERY, RETENTION, DASHBOARD],
+    settings: &[
+        &REDIS,
+        NAMES,
+        &common::rest_api("5000"),
+        CONSUMERS,
+        DELIVERY,
+        &[common::DEDUP_WINDOW],
+        DASHBOARD,
+    ],
+    service: program::SETTINGS,
 };
 
-const REDIS: &[Setting] = &[
-    Setting {
-        key: "redis.host",
-        flag: "redisServerHost",
-        value_name: "HOST",
-        kind: ValueKind::Host,
-        default: Some("127.0.0.1"),
-        help: "Host of the Redis server",
-        heading: "Redis",
-    },
-    Setting {
-        key: "redis.port",
-        flag: "redisServerPort",
-        value_name: "PORT",
-        kind: ValueKind::PORT,
-        default: Some("6379"),
-        help: "Port of the Redis server",
-        heading: "Redis",
-    },
-    Setting {
-        key: "redis.url",
-        flag: "redisUrl",
-        value_name: "URL",
-        kind: ValueKind::Url(RedisUrl::check),
-        default: None,
-        help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
-               unix:/path[?db=…&user=…&pass=…]; replaces host and port",
-        heading: "Redis",
-    },
-    Setting {
-        key: "names.published_channel",
-        flag: "publishedChannel",
-        value_name: "NAME",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::PUBLISHED_CHANNEL),
-        help: "Channel to listen on",
-        heading: "Redis",
-    },
-    Setting {
-        key: "names.consumer_list",
-        flag: "consumerList",
-        value_name: "KEY",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::CONSUMER_LIST),
-        help: "List of the ids of registered consumers",
-        heading: "Redis",
-    },
-    Setting {
-        key: "names.processed_stream",
-        flag: "processedStream",
-        value_name: "KEY",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::PROCESSED_STREAM),
-        help: "Stream that consumers add processed messages to; the queue is beside it",
-        heading: "Redis",
-    },
-];
+const REDIS: [Setting; 3] = common::redis(RedisUrl::check);
 
-const REST_API: &[Setting] = &[
-    Setting {
-        key: "rest_api.host",
-        flag: "restApiHost",
-        value_name: "HOST",
-        kind: ValueKind::Host,
-        default: Some("127.0.0.1"),
-        help: "Address to listen on; 0.0.0.0 for all",
-        heading: "REST API",
-    },
-    Setting {
-        key: "rest_api.port",
-        flag: "restApiPort",
-        value_name: "PORT",
-        kind: ValueKind::LISTEN_PORT,
-        default: Some("5000"),
-        help: "Port to listen on; 0 for any free one",
-        heading: "REST API",
-    },
+const NAMES: &[Setting] = &[
+    common::name(
+        "names.published_channel",
+        "publishedChannel",
+        keys::PUBLISHED_CHANNEL,
+        "Channel to listen on",
+    ),
+    common::name(
+        "names.consumer_list",
+        "consumerList",
+        keys::CONSUMER_LIST,
+        "List of the ids of registered consumers",
+    ),
+    common::name(
+        "names.processed_stream",
+        "processedStream",
+        keys::PROCESSED_STREAM,
+        "Stream that consumers add processed messages to; the queue is beside it",
+    ),
 ];
 
 const CONSUMERS: &[Setting] = &[
@@ -193,17 +150,6 @@ const DELIVERY: &[Setting] = &[
         heading: "Delivery",
     },
 ];
-
-const RETENTION: &[Setting] = &[Setting {
-    key: "retention.dedup_window_seconds",
-    flag: "dedupWindowSeconds",
-    value_name: "SECONDS",
-    kind: ValueKind::number(0, 31_536_000, "seconds"),
-    default: Some("600"),
-    help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all, and \
-           each replica of the group admits every message. The same for the group and all its consumers",
-    heading: "Retention",
-}];
 
 const DASHBOARD: &[Setting] = &[Setting {
     key: "dashboard.replay",

@@ -13,6 +13,7 @@ const PROGRAM: Program = Program {
     version: env!("CARGO_PKG_VERSION"),
     default_file: "config/consumer-app.properties",
     settings: &[SETTINGS],
+    service: program::SETTINGS,
 };
 
 /// The settings file of this program: `config/`, its own name, `.properties`. That of `consumer-app` has

@@ -9,73 +9,31 @@ use redis_bus::{RedisSettings, RedisUrl, commit::Retention};
 use serde::Deserialize;
 use service_kit::{
     http_server::Address,
-    settings::{Loaded, Setting, SettingsError, ValueKind},
+    settings::{Loaded, Setting, SettingsError, ValueKind, common},
     shutdown::ServiceSettings,
 };
 
-const REDIS: &str = "Redis";
 const REST_API: &str = "REST API";
 const GROUP: &str = "Consumer group";
 const PROCESSING: &str = "Processing";
-const RETENTION: &str = "Retention";
+
+const REDIS: [Setting; 3] = common::redis(RedisUrl::check);
+
+const LISTEN: [Setting; 2] = common::rest_api("5001");
 
 /// Every setting of a consumer, for a [`service_kit::settings::Program`].
 pub const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "redis.host",
-        flag: "redisServerHost",
-        value_name: "HOST",
-        kind: ValueKind::Host,
-        default: Some("127.0.0.1"),
-        help: "Host of the Redis server",
-        heading: REDIS,
-    },
-    Setting {
-        key: "redis.port",
-        flag: "redisServerPort",
-        value_name: "PORT",
-        kind: ValueKind::PORT,
-        default: Some("6379"),
-        help: "Port of the Redis server",
-        heading: REDIS,
-    },
-    Setting {
-        key: "redis.url",
-        flag: "redisUrl",
-        value_name: "URL",
-        kind: ValueKind::Url(RedisUrl::check),
-        default: None,
-        help: "redis://[user:password@]host[:port][/database], rediss://… for TLS, or \
-               unix:/path[?db=…&user=…&pass=…]; replaces host and port",
-        heading: REDIS,
-    },
-    Setting {
-        key: "names.processed_stream",
-        flag: "processedStream",
-        value_name: "KEY",
-        kind: ValueKind::Name,
-        default: Some(protocol::keys::PROCESSED_STREAM),
-        help: "Stream that processed messages are added to",
-        heading: REDIS,
-    },
-    Setting {
-        key: "rest_api.host",
-        flag: "restApiHost",
-        value_name: "HOST",
-        kind: ValueKind::Host,
-        default: Some("127.0.0.1"),
-        help: "Address to listen on; 0.0.0.0 for all",
-        heading: REST_API,
-    },
-    Setting {
-        key: "rest_api.port",
-        flag: "restApiPort",
-        value_name: "PORT",
-        kind: ValueKind::LISTEN_PORT,
-        default: Some("5001"),
-        help: "Port to listen on; 0 for any free one",
-        heading: REST_API,
-    },
+    REDIS[0],
+    REDIS[1],
+    REDIS[2],
+    common::name(
+        "names.processed_stream",
+        "processedStream",
+        protocol::keys::PROCESSED_STREAM,
+        "Stream that processed messages are added to; the queue is beside it",
+    ),
+    LISTEN[0],
+    LISTEN[1],
     Setting {
         key: "consumer.advertised_host",
         flag: "advertisedHost",
@@ -160,16 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How many messages the group may bring in one request; 1: one by one",
         heading: PROCESSING,
     },
-    Setting {
-        key: "retention.dedup_window_seconds",
-        flag: "dedupWindowSeconds",
-        value_name: "SECONDS",
-        kind: ValueKind::number(0, 31_536_000, "seconds"),
-        default: Some("600"),
-        help: "How long an id is remembered at least, so that no second entry is added; 0: not at all. \
-               The same for the group and all its consumers",
-        heading: RETENTION,
-    },
+    common::DEDUP_WINDOW,
     Setting {
         key: "retention.processed_max_len",
         flag: "processedMaxLen",
@@ -177,7 +126,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: ValueKind::count(0, 1_000_000_000_000),
         default: Some("0"),
         help: "About how many entries the stream of processed messages keeps; 0 for all",
-        heading: RETENTION,
+        heading: "Retention",
     },
 ];
 

@@ -1,19 +1,11 @@
 //! A connection to Redis, or what to do when there is none.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use redis_bus::{BusError, Connection, Endpoint, RedisSettings};
 
-use crate::arguments::RedisArguments;
-
 /// A connection that has been tried.
-pub(crate) async fn connect(arguments: RedisArguments) -> Result<Connection> {
-    let url = arguments.redis_url.map(|url| url.parse()).transpose();
-    let settings = RedisSettings {
-        host: arguments.redis_server_host,
-        port: arguments.redis_server_port,
-        url: url.context("bad value for --redisUrl")?,
-    };
-    let connection = Connection::new(Endpoint::new(&settings)?);
+pub(crate) async fn connect(settings: &RedisSettings) -> Result<Connection> {
+    let connection = Connection::new(Endpoint::new(settings)?);
     connection
         .ping()
         .await

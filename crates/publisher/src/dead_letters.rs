@@ -17,13 +17,17 @@ use self::arguments::Task;
 use crate::publisher::Ended;
 
 /// Does what was asked for.
-pub(crate) async fn run(arguments: Arguments, connection: Connection) -> Result<Ended> {
+pub(crate) async fn run(
+    arguments: Arguments,
+    processed_stream: String,
+    connection: Connection,
+) -> Result<Ended> {
     if let Task::Replay(_) = &arguments.task
         && let Some(unusable) = requirements::unusable(&connection).await?
     {
         return Err(unusable.into());
     }
-    let letters = DeadLetters::new(connection, arguments.processed_stream);
+    let letters = DeadLetters::new(connection, processed_stream);
     match arguments.task {
         Task::List(list) => list::run(&letters, list).await?,
         Task::Show(show) => show::run(letters, show.id).await?,

@@ -13,21 +13,26 @@ mod output;
 mod pace;
 mod progress;
 mod publisher;
+mod settings;
 mod source;
-mod values;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use anyhow::{Context, Result};
 use redis_bus::publish::PublishedChannel;
-use service_kit::shutdown::Signals;
+use service_kit::{
+    output::print_and_end,
+    program::{self, Asked},
+    shutdown::Signals,
+};
 
 use crate::{
-    arguments::{Arguments, Verb},
+    arguments::{Verb, Work},
     connect::connect,
     pace::Pace,
     progress::Progress,
     publisher::{Ended, Publisher},
+    settings::{PROGRAM, Settings},
     source::Source,
 };
 
@@ -35,53 +40,49 @@ use crate::{
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read() {
-        Ok(arguments) => arguments,
-        Err(answer) => return output::print_usage(&answer),
+    let work = match arguments::read(env::args_os()) {
+        Ok(Asked::Work(_, work)) => work,
+        Ok(Asked::Answer(answer)) => return print_and_end(PROGRAM.name, &answer),
+        Err(cause) => return program::refuse(&PROGRAM, &cause),
     };
-    match start(arguments) {
+    match start(work) {
         Ok(Ended::Finished) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => output::print_failure(&error),
     }
 }
 
-fn start(arguments: Arguments) -> Result<Ended> {
+fn start((settings, verb): Work) -> Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let ended = runtime.block_on(run(arguments));
+    let ended = runtime.block_on(async {
+        match verb {
+            None => publish(settings).await,
+            Some(Verb::DeadLetters(verb)) => {
+                let connection = connect(&settings.redis).await?;
+                dead_letters::run(verb, settings.names.processed_stream, connection).await
+            }
+        }
+    });
     // Standard input that is being read, and never ends, must not hold up the end.
     runtime.shutdown_background();
     ended
 }
 
-async fn run(mut arguments: Arguments) -> Result<Ended> {
-    if let Some(document) = arguments.document {
-        output::print_document(&document)?;
-        return Ok(Ended::Finished);
-    }
-    match arguments.verb.take() {
-        None => publish(arguments).await,
-        Some(Verb::DeadLetters(verb)) => {
-            let connection = connect(arguments.redis).await?;
-            dead_letters::run(verb, connection).await
-        }
-    }
-}
-
 /// Publishes, and tells what came of it, whatever ends it: a first signal between two batches, a second one at once.
-async fn publish(arguments: Arguments) -> Result<Ended> {
-    let source = match &arguments.file {
+async fn publish(settings: Settings) -> Result<Ended> {
+    let publishing = settings.publishing;
+    let source = match &publishing.file {
         Some(file) => Source::open(file).await?,
-        None => Source::made(arguments.count, arguments.payload_bytes),
+        None => Source::made(publishing.count, publishing.payload_bytes),
     };
-    let connection = connect(arguments.redis).await?;
-    let channel = PublishedChannel::new(connection, arguments.channel);
+    let connection = connect(&settings.redis).await?;
+    let channel = PublishedChannel::new(connection, settings.names.published_channel);
     let (signals, mut insistent) = (listen()?, listen()?);
     let mut progress = Progress::start("published", source.total());
-    let mut publisher = Publisher::new(channel, source, Pace::new(arguments.rate), signals);
+    let mut publisher = Publisher::new(channel, source, Pace::new(publishing.rate), signals);
     let ended = tokio::select! {
         ended = publisher.run(&mut progress) => ended,
         _ = insistent.second() => Ok(Ended::Interrupted),

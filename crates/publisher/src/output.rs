@@ -16,11 +16,6 @@ pub(crate) fn say(line: &str) -> Result<()> {
     Ok(output::say(format_args!("{line}"))?)
 }
 
-/// A document that this program was asked for, as it is.
-pub(crate) fn print_document(document: &[u8]) -> Result<()> {
-    Ok(output::print(document)?)
-}
-
 /// Says what is wrong, and answers the exit code for it.
 pub(crate) fn print_failure(error: &anyhow::Error) -> ExitCode {
     if let Some(error) = error.downcast_ref::<OutputError>() {
@@ -29,11 +24,6 @@ pub(crate) fn print_failure(error: &anyhow::Error) -> ExitCode {
     let text = service_kit::telemetry::chain(error.as_ref());
     note(&format!("error: {text}"));
     ExitCode::FAILURE
-}
-
-/// Says what is wrong with the command line, or what it asks of `clap` itself, and answers the exit code for it.
-pub(crate) fn print_usage(answer: &clap::Error) -> ExitCode {
-    output::print_usage_and_end(NAME, answer)
 }
 
 /// Lines beside what this program was asked for. Strangers may have written parts of them.

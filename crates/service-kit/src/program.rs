@@ -1,22 +1,26 @@
 //! What every `main` does around its service: settings, log, runtime, exit code.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
+use clap::{ArgMatches, Command};
 use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use crate::{
     descriptors, documents, huge_pages, output,
-    settings::{Loaded, Program, SettingsError, asks_for_check},
-    shutdown::ServiceSettings,
-    spans::{Export, TelemetrySettings},
+    settings::{Loaded, Program, Setting, SettingsError, asks_for_check},
+    shutdown::{self, ServiceSettings},
+    spans::{self, Export, TelemetrySettings},
     telemetry::{self, LogGuard, LogSettings, chain},
 };
 
 /// The exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
 pub const BAD_USAGE: u8 = 64;
 
-/// The sections every program has.
+/// What every service can be told about its process: its log, its spans, its threads and its end.
+pub const SETTINGS: &[&[Setting]] = &[shutdown::SETTINGS, telemetry::SETTINGS, spans::SETTINGS];
+
+/// The sections every service has.
 #[derive(Deserialize)]
 struct Common {
     log: LogSettings,
@@ -25,10 +29,11 @@ struct Common {
     telemetry: TelemetrySettings,
 }
 
-/// What the command line asks for.
-enum Asked<S> {
-    /// That the service runs.
-    Service(Loaded, Common, S, LogGuard),
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Asked<S> {
+    /// That the program does its work, with these settings.
+    Work(Loaded, S),
     /// To be told something, and no more.
     Answer(Vec<u8>),
 }
@@ -46,15 +51,9 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 ) -> ExitCode {
     huge_pages::do_without();
     let (loaded, common, settings, _log) = match prepare(program, read) {
-        Ok(Asked::Service(loaded, common, settings, log)) => (loaded, common, settings, log),
+        Ok(Asked::Work(loaded, (common, settings, log))) => (loaded, common, settings, log),
         Ok(Asked::Answer(answer)) => return output::print_and_end(program.name, &answer),
-        Err(SettingsError::CommandLine(answer)) => {
-            return output::print_usage_and_end(program.name, &answer);
-        }
-        Err(cause) => {
-            print_failure(program.name, &chain(&cause));
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(cause) => return refuse(program, &cause),
     };
     announce(program, &loaded);
     descriptors::raise_limit();
@@ -95,26 +94,53 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 fn prepare<S>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
+) -> Result<Asked<(Common, S, LogGuard)>, SettingsError> {
+    let matches = program.command().try_get_matches_from(env::args_os())?;
+    let read = |loaded: &Loaded| {
+        let common: Common = loaded.read()?;
+        let log = common.log.check().map_err(SettingsError::BadValue)?;
+        Ok((common, read(loaded)?, log))
+    };
+    Ok(match asked(program, program.command(), &matches, read)? {
+        Asked::Work(loaded, (common, settings, log)) => {
+            Asked::Work(loaded, (common, settings, telemetry::init(log)?))
+        }
+        Asked::Answer(answer) => Asked::Answer(answer),
+    })
+}
+
+/// What a command line asks for that `command` has matched. The settings are read and checked by `read`, also where
+/// they are only to be told.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub fn asked<S>(
+    program: &Program,
+    command: Command,
+    matches: &ArgMatches,
+    read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
 ) -> Result<Asked<S>, SettingsError> {
-    let matches = program
-        .command()
-        .try_get_matches_from(std::env::args_os())?;
-    if let Some(document) = documents::asked(program.command(), &matches)? {
+    if let Some(document) = documents::asked(command, matches)? {
         return Ok(Asked::Answer(document));
     }
-    let loaded = program.merge(&matches, std::env::vars_os())?;
-    let common: Common = loaded.read()?;
+    let loaded = program.merge(matches, env::vars_os())?;
     let settings = read(&loaded)?;
-    let log = common.log.check().map_err(SettingsError::BadValue)?;
-    if asks_for_check(&matches) {
-        for warning in loaded.warnings() {
-            print_failure(program.name, warning);
-        }
-        let effective = program.effective(&loaded);
-        return Ok(Asked::Answer(effective.into_bytes()));
+    if !asks_for_check(matches) {
+        return Ok(Asked::Work(loaded, settings));
     }
-    let log = telemetry::init(log)?;
-    Ok(Asked::Service(loaded, common, settings, log))
+    for warning in loaded.warnings() {
+        print_failure(program.name, warning);
+    }
+    Ok(Asked::Answer(program.effective(&loaded).into_bytes()))
+}
+
+/// Says why a program does not begin, and answers its exit code.
+pub fn refuse(program: &Program, cause: &SettingsError) -> ExitCode {
+    if let SettingsError::CommandLine(answer) = cause {
+        return output::print_usage_and_end(program.name, answer);
+    }
+    print_failure(program.name, &chain(cause));
+    ExitCode::from(BAD_USAGE)
 }
 
 /// Says first of all what runs, and what was set about it.

@@ -6,6 +6,7 @@
 
 mod check;
 mod command_line;
+pub mod common;
 mod effective;
 mod error;
 mod ini;
@@ -29,7 +30,6 @@ pub use self::{
     ini::FileError,
     kind::{Check, Range, ValueKind},
 };
-use crate::{shutdown, spans, telemetry};
 
 /// How alike two keys must be for one to be meant by the other, of 1.
 const LEAST_LIKENESS: f64 = 0.7;
@@ -64,9 +64,10 @@ pub struct Program {
     pub version: &'static str,
     /// The file that is read when no flag names another, relative to the working directory.
     pub default_file: &'static str,
-    /// Everything that can be set, in one or more lists, besides what every program has: the log and
-    /// the grace period at shutdown.
+    /// Everything that can be set, in one or more lists.
     pub settings: &'static [&'static [Setting]],
+    /// The same about the process: [`crate::program::SETTINGS`] of a service, nothing of a tool.
+    pub service: &'static [&'static [Setting]],
 }
 
 /// Merged settings, and what is worth a warning once there is a log.
@@ -161,10 +162,7 @@ impl Program {
 
     /// Everything that can be set.
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
-        let lists = self.settings.iter().copied();
-        lists
-            .chain([shutdown::SETTINGS, telemetry::SETTINGS, spans::SETTINGS])
-            .flatten()
+        self.settings.iter().chain(self.service).copied().flatten()
     }
 
     fn add_file(

@@ -1,25 +1,12 @@
 //! What comes after `deadLetters` on the command line.
 
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use protocol::{DeadLetterReason, keys::PROCESSED_STREAM};
+use clap::{Args, Subcommand, builder::PossibleValuesParser, value_parser};
+use protocol::DeadLetterReason;
 use redis_bus::dead_letters::Choice;
-
-use crate::values;
 
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]
 pub(crate) struct Arguments {
-    /// The stream of processed messages; the queue and the dead letters are beside it.
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "PUBLISHER__NAMES__PROCESSED_STREAM",
-        value_parser = values::name,
-        default_value = PROCESSED_STREAM
-    )]
-    pub processed_stream: String,
-
     #[command(subcommand)]
     pub task: Task,
 }
@@ -49,7 +36,7 @@ pub(crate) struct ListArguments {
     pub reason: Option<String>,
 
     /// The most letters to list, 0 to 1000000000000; 0 is all. All are counted.
-    #[arg(long, value_name = "LETTERS", default_value_t = 100, value_parser = values::count)]
+    #[arg(long, value_name = "LETTERS", default_value_t = 100, value_parser = value_parser!(u64).range(..=1_000_000_000_000))]
     pub limit: u64,
 }
 
@@ -71,7 +58,7 @@ pub(crate) struct ReplayArguments {
     pub dry_run: bool,
 
     /// Messages a second, 0 to 10000000; 0 is as fast as Redis takes them.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = values::rate)]
+    #[arg(long, value_name = "MESSAGES", default_value_t = 0, value_parser = value_parser!(u32).range(..=10_000_000))]
     pub rate: u32,
 }
 

@@ -147,7 +147,7 @@ fn expect(path: &Path, expected: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} is not what the settings say. To write it anew: {UPDATE}=1 cargo test -p consumer-group-app -p consumer-app \
+        "{} is not what the settings say. To write it anew: {UPDATE}=1 cargo test -p consumer-group-app -p consumer-app -p publisher \
          settings",
         path.display()
     ))

@@ -12,12 +12,12 @@ const NONE: &str = "-";
 const SECRET_NAMES: [&str; 6] = ["pass", "password", "pwd", "secret", "token", "key"];
 
 impl Program {
-    /// Every setting, a line each: its key, its value, and where that was given.
+    /// Every setting, a line each: its key, its value, where that was given, and the default it is given instead of.
     ///
     /// ```text
     /// key         value                      source
     /// redis.host  127.0.0.1                  default
-    /// redis.port  6380                       file config/sample-app.properties
+    /// redis.port  6380                       file config/sample-app.properties (default 6379)
     /// redis.url   rediss://user:***@example  environment variable SAMPLE_APP__REDIS__URL
     /// ```
     #[must_use]
@@ -25,11 +25,14 @@ impl Program {
         let head = ["key", "value", "source"].map(str::to_owned);
         let rows = self.settings().map(|setting| {
             let key = setting.key;
-            let (value, source) = match loaded.merged.get(key) {
+            let (value, mut source) = match loaded.merged.get(key) {
                 Some(("", origin)) => (NONE.to_owned(), origin.brief()),
                 Some((value, origin)) => (masked(key, value), origin.brief()),
                 None => (NONE.to_owned(), "default".to_owned()),
             };
+            if let Some(default) = setting.default.filter(|default| *default != value) {
+                source = format!("{source} (default {default})");
+            }
             [key.to_owned(), value, source]
         });
         let rows: Vec<_> = [head].into_iter().chain(rows).collect();

@@ -32,6 +32,7 @@ const PROGRAM: Program = Program {
         },
         setting("redis.url", "redisUrl", None),
     ]],
+    service: crate::program::SETTINGS,
 };
 
 const fn setting(key: &'static str, flag: &'static str, default: Option<&'static str>) -> Setting {
@@ -163,12 +164,12 @@ fn the_effective_settings_are_told_with_their_sources() {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    let from_file = format!("redis.port 1 file {}", path(&file));
+    let from_file = format!("redis.port 1 file {} (default 6379)", path(&file));
     assert_eq!(
         lines[..3],
         [
             "key value source",
-            "redis.host from-flag flag --redisServerHost",
+            "redis.host from-flag flag --redisServerHost (default 127.0.0.1)",
             &from_file
         ]
     );
