@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use local_stack::binaries::workspace;
+use anyhow::{Context, Result, ensure};
+use local_stack::binaries::{cargo, workspace};
 
 /// The longest a Rust file may be, in lines.
 const MAX_LINES: usize = 300;
@@ -243,5 +243,35 @@ fn no_module_hides_in_a_file_called_mod() -> Result<()> {
         .filter(|file| file.ends_with("mod.rs"))
         .collect();
     assert!(hidden.is_empty(), "{hidden:?}");
+    Ok(())
+}
+
+/// Each package that these of ours are built from, with its features.
+fn built_with(programs: &[&str]) -> Result<BTreeSet<String>> {
+    let mut command = cargo();
+    command
+        .current_dir(workspace())
+        .args(["tree", "--prefix=none"]);
+    command.args(["--no-dedupe", "--edges=normal,build", "--format={p} {f}"]);
+    command.args(programs.iter().flat_map(|program| ["--package", program]));
+    let output = command.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Else who runs the demo, and then a program by itself, compiles its libraries twice.
+#[test]
+fn a_program_alone_is_built_from_what_all_of_them_are_built_from() -> Result<()> {
+    let programs = ["consumer-group-app", "consumer-app", "publisher"];
+    let together = built_with(&programs)?;
+    for program in programs {
+        let alone = built_with(&[program])?;
+        let other: Vec<_> = alone.difference(&together).collect();
+        assert!(
+            other.is_empty(),
+            "{program}: {other:?}; declare the features in Cargo.toml"
+        );
+    }
     Ok(())
 }

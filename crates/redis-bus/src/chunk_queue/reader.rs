@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gethostname::gethostname;
 use protocol::{ChunkId, QueueIdentity};
 use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisResult, Value, cmd};
 use tokio::time::Instant;
@@ -65,7 +66,8 @@ impl ChunkReader {
     pub fn new(queue: ChunkQueue) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanos = since.map_or(0, |since| since.as_nanos());
-        let name = format!("{}-{}-{nanos:x}", hostname(), process::id());
+        let host = gethostname();
+        let name = format!("{}-{}-{nanos:x}", host.to_string_lossy(), process::id());
         Self {
             leases: Leases::new(queue.clone(), name.clone()),
             queue,
@@ -246,8 +248,3 @@ type Entry = (String, Vec<Vec<u8>>);
 
 /// The answer of `XREADGROUP`: for each stream its key, and its entries.
 type Streams = Vec<(String, Vec<Entry>)>;
-
-fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "reader".to_owned(), |name| name.trim().to_owned())
-}
