@@ -22,7 +22,7 @@ pub(crate) struct Received {
     /// As it is admitted, whether it is a message or not: so that of what is none, too, one dead letter is written.
     pub(crate) payload: Bytes,
     is_message: bool,
-    /// What it is told apart by.
+    /// The fingerprint of its id.
     fingerprint: Fingerprint,
     pub(crate) at: Instant,
 }

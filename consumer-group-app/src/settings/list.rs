@@ -56,7 +56,7 @@ const CONSUMERS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 100_000),
         default: Some("5"),
-        help: "How many consumers may be registered; of a longer list the first ones count",
+        help: "How many consumers may register; of a longer list in Redis the first ones count",
         heading: "Consumers",
     },
     Setting {
@@ -74,8 +74,8 @@ const CONSUMERS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 65_535),
         default: Some("64"),
-        help: "How many requests one consumer may be given at once at the most, whatever it declares; while \
-               they are batches, two, or as many as the messages it declares to work on at once",
+        help: "The most requests a consumer has at once, whatever it declares. Of batches it has two, or as many as \
+               the messages it declares to work on at once",
         heading: "Consumers",
     },
     Setting {
@@ -84,8 +84,7 @@ const CONSUMERS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 65_535),
         default: Some("512"),
-        help: "How many messages one request may carry to a consumer that takes batches, whatever it says \
-               itself; 1: one message a request",
+        help: "The most messages in one request to a consumer that takes batches; 1 sends messages one by one",
         heading: "Consumers",
     },
     Setting {
@@ -94,8 +93,7 @@ const CONSUMERS: &[Setting] = &[
         value_name: "KIND",
         kind: ValueKind::Choice(&["random", "least-loaded"]),
         default: Some("random"),
-        help: "Which consumer gets a message: random (any, with equal chances), or least-loaded (of two \
-               drawn at random, the one with less to do)",
+        help: "Which free consumer gets a message: random, or least-loaded (the less busy of two drawn at random)",
         heading: "Consumers",
     },
 ];
@@ -107,8 +105,8 @@ const DELIVERY: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000),
         default: Some("5"),
-        help: "How often a message is handed to a group or consumer that dies with it, before it goes to the \
-               dead letters",
+        help: "How often a message is given to a group or consumer that dies while it has it. Then it becomes a \
+               dead letter",
         heading: "Delivery",
     },
     Setting {
@@ -117,8 +115,8 @@ const DELIVERY: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000),
         default: Some("10"),
-        help: "How often a message is tried before it goes to the dead letters; attempts that reached nobody, or a \
-               busy consumer, do not count",
+        help: "How often a message is tried before it becomes a dead letter. Attempts that reach no consumer, or a \
+               busy one, do not count",
         heading: "Delivery",
     },
     Setting {
@@ -136,8 +134,8 @@ const DELIVERY: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000_000),
         default: Some("1000000"),
-        help: "How many messages the group keeps that Redis does not take yet; beyond that it reads no more \
-               from the channel",
+        help: "How many messages the group keeps in memory while Redis does not take them. Beyond that it stops \
+               reading the channel",
         heading: "Delivery",
     },
     Setting {
@@ -146,7 +144,7 @@ const DELIVERY: &[Setting] = &[
         value_name: "BYTES",
         kind: ValueKind::number(1, 1 << 40, "bytes"),
         default: Some("268435456"),
-        help: "How many bytes of messages these may be (256 MiB)",
+        help: "How many bytes of messages it keeps then; the default is 256 MiB",
         heading: "Delivery",
     },
 ];
@@ -157,7 +155,7 @@ const DASHBOARD: &[Setting] = &[Setting {
     value_name: "BOOL",
     kind: ValueKind::SWITCH,
     default: Some("false"),
-    help: "Whether dead letters may be replayed over HTTP, and so from the dashboard, by whoever reaches \
-           the REST API: true or false",
+    help: "Allow POST /deadLetters/replay, and with it the button on the dashboard, to whoever reaches the REST \
+           API: true or false",
     heading: "Dashboard",
 }];

@@ -36,7 +36,7 @@
 //! | [`consumer`] | the composition: what is started, and how it ends |
 //! | [`http`] | the routes `/processMessage`, `/processMessages` and `/health` |
 //! | [`processor`] | [`Processor`]: the part that is yours |
-//! | `processing` | has messages processed, as many at once as may be |
+//! | `processing` | processes messages, as many at once as is set |
 //! | `pull` | takes messages from the queue itself, with `--intake pull` |
 //! | [`sink`] | commits processed messages to the stream, many at a time |
 //! | [`metrics`] | what it counts for `GET /metrics` |

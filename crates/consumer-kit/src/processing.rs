@@ -1,4 +1,4 @@
-//! Has messages processed, as many at once as may be.
+//! Processes messages, as many at once as is set.
 
 use std::{future::poll_fn, panic::AssertUnwindSafe, pin::Pin, task::Poll, time::SystemTime};
 

@@ -86,8 +86,8 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "KIND",
         kind: ValueKind::Choice(&["push", "pull"]),
         default: Some("push"),
-        help: "How messages come: push (the group brings them), or pull (the consumer reads the queue \
-               itself, and registers nowhere)",
+        help: "How messages come: push (the group sends them), or pull (the consumer reads the queue itself, and does \
+               not register)",
         heading: PROCESSING,
     },
     Setting {
@@ -96,8 +96,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 1_000_000),
         default: Some("5"),
-        help: "With --intake pull: how often a message is tried, here or elsewhere, before it goes to \
-               the dead letters",
+        help: "With --intake pull: how often a message is tried, here or elsewhere. Then it becomes a dead letter",
         heading: PROCESSING,
     },
     Setting {
@@ -106,7 +105,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(0, 1_000_000),
         default: Some("0"),
-        help: "How many messages are processed at once; 0 for no limit",
+        help: "How many messages are processed at once; 0: no limit",
         heading: PROCESSING,
     },
     Setting {
@@ -115,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 65_535),
         default: Some("512"),
-        help: "How many messages the group may bring in one request; 1: one by one",
+        help: "The most messages the group may send in one request; 1: one by one",
         heading: PROCESSING,
     },
     common::DEDUP_WINDOW,
@@ -125,7 +124,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(0, 1_000_000_000_000),
         default: Some("0"),
-        help: "About how many entries the stream of processed messages keeps; 0 for all",
+        help: "About how many entries the stream of processed messages keeps; 0: all",
         heading: "Retention",
     },
 ];

@@ -66,7 +66,7 @@ pub enum CommitError {
     Ended,
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
     /// Whether it was added.
@@ -75,7 +75,7 @@ pub struct Committed {
     pub is_settled: bool,
 }
 
-/// What became of entries, in order.
+/// The outcomes of entries, in order.
 type Results = Vec<Result<Committed, CommitError>>;
 
 /// Entries that came together, and who waits for what becomes of them.
@@ -142,7 +142,7 @@ impl SinkHandle {
         )
     }
 
-    /// What became of each of the entries; `None` when the sink has ended.
+    /// The outcome of each entry; `None` when the sink has ended.
     async fn hand_over(&self, records: Vec<Commit>) -> Option<Results> {
         let (done, committed) = oneshot::channel();
         let count = u32::try_from(records.len()).unwrap_or(WAITING);

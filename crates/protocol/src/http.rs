@@ -194,14 +194,14 @@ pub enum BatchAnswer {
         #[schema(default = false)]
         settled: bool,
     },
-    /// What became of each.
+    /// The outcome of each.
     Each {
         /// One result a line of the request.
         results: Vec<MessageResult>,
     },
 }
 
-/// What became of one message of a batch: what `POST /processMessage` would have answered.
+/// The outcome of one message of a batch: what `POST /processMessage` would have answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MessageResult {
     /// The HTTP status.

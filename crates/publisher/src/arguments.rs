@@ -15,7 +15,7 @@ use crate::{
     settings::{PROGRAM, PUBLISHING, Settings},
 };
 
-/// What to do instead of publishing.
+// What to do instead of publishing. No doc comment: it would replace the program's own help.
 #[derive(Debug, Subcommand)]
 #[command(rename_all = "camelCase")]
 pub(crate) enum Verb {

@@ -1,8 +1,8 @@
-//! What became of something to be added once.
+//! The outcome of adding something once.
 
 use crate::BusError;
 
-/// What became of something to be added once to a stream.
+/// The outcome of adding something once to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// It was added.
@@ -11,7 +11,7 @@ pub enum Added {
     Duplicate,
 }
 
-/// What became of `count` things, from a script's answer: the places (from 1) of those that are
+/// The outcomes of `count` things, from a script's answer: the places (from 1) of those that are
 /// duplicates.
 pub(crate) fn added_but(
     duplicates: Result<Vec<usize>, BusError>,

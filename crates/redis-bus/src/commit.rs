@@ -25,7 +25,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// By which it is told apart.
+    /// The fingerprint of its id.
     fn id(&self) -> &str {
         self.fields.texts().nth(1).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ use crate::{BusError, Connection, script::Script};
 /// How many entries are removed in one step.
 const REMOVED_AT_ONCE: usize = 10_000;
 
-/// What became of a wish to register.
+/// The outcome of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// It was added.

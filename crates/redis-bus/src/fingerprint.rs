@@ -1,4 +1,4 @@
-//! What a message id is told apart by, at a fixed size.
+//! The fingerprint of a message id, of a fixed size.
 
 use std::fmt;
 

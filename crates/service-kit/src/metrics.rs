@@ -87,7 +87,7 @@ impl MetricRegistry {
         Ok(counter)
     }
 
-    /// Counters, told apart by labels.
+    /// Counters, one for each set of labels.
     ///
     /// # Errors
     /// When a name is none.
@@ -147,7 +147,7 @@ impl Scrape {
         });
     }
 
-    /// Counts since the start, told apart by labels.
+    /// Counts since the start, one for each set of labels.
     pub fn counters<L: Display, const N: usize>(
         &self,
         metric: Metric<'_>,
@@ -161,7 +161,7 @@ impl Scrape {
         });
     }
 
-    /// How many there are now, told apart by labels.
+    /// How many there are now, for each set of labels.
     pub fn counts<L: Display, const N: usize>(
         &self,
         metric: Metric<'_>,

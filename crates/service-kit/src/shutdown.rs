@@ -15,7 +15,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "SECONDS",
         kind: ValueKind::number(0, 86_400, "seconds"),
         default: Some("20"),
-        help: "How long work under way may take to finish after SIGTERM",
+        help: "How long work may take to finish after SIGTERM",
         heading: "General",
     },
     // With one, a message never waits for another thread to wake up: measured, a fifth less latency at
@@ -26,7 +26,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         kind: ValueKind::count(1, 512),
         default: Some("1"),
-        help: "How many threads do the work; more only where a processor computes for long",
+        help: "How many threads do the work; more than one helps only where a processor computes for long",
         heading: "General",
     },
 ];

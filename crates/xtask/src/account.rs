@@ -1,4 +1,4 @@
-//! What became of the messages: both streams, read to the end.
+//! The outcomes of the messages: both streams, read to the end.
 
 use std::collections::{BTreeMap, HashSet};
 

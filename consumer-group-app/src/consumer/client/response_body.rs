@@ -43,7 +43,7 @@ impl<'a> ResponseBody<'a> {
     }
 }
 
-/// What became of one message of a batch.
+/// The outcome of one message of a batch.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageResult {
     status: u16,

@@ -28,7 +28,7 @@ const LONGEST_REST: u32 = 64;
 /// less than half of its share is kept. It doubles until the first step is taken back; then it goes up and down by a
 /// quarter, less and less often.
 ///
-/// Measured is only while as many messages are under way as may be. So a consumer with little to do, one message
+/// It measures only while the window is full. So a consumer with little to do, one message
 /// that hangs, or one slow round of a busy machine say nothing against it: the step under trial may be taken back,
 /// and nothing more.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl HillClimb {
         }
     }
 
-    /// As many messages are under way as may be.
+    /// The window is full: as many messages are under way as the size allows.
     pub(super) fn filled(&mut self, now: Instant) {
         let measuring = &mut self.measuring;
         let freed = measuring.freed.take();

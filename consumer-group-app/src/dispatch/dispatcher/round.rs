@@ -6,7 +6,7 @@ use rand::{rngs::ThreadRng, seq::IteratorRandom};
 
 use crate::{consumer::handle::ConsumerHandle, delivery::Delivery, dispatch::selection::Selection};
 
-/// What became of a wish to hand over a delivery.
+/// The outcome of handing over a delivery.
 pub(super) enum Placement {
     /// It is bound to a consumer.
     Placed,

@@ -50,7 +50,7 @@ pub(in super::super) enum Wish {
     All(bool),
 }
 
-/// What became of the letters, in numbers.
+/// The outcomes of the letters, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(in super::super) struct Counts {
     /// Messages on their way again; their letters are gone.
@@ -87,7 +87,7 @@ impl Counts {
 #[utoipa::path(
     post, path = REPLAY, tag = "Dead letters", request_body = Wish,
     responses(
-        (status = 200, description = "What became of the letters.", body = Counts),
+        (status = 200, description = "How many letters had which outcome.", body = Counts),
         (
             status = 403, description = "It is turned off, or a page of another site asks.",
             body = ErrorBody,

@@ -12,7 +12,7 @@ use super::{
     Admission, SHORTEST_LOG,
 };
 
-/// What became of an offer.
+/// The outcome of an offer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Offered {
     /// The log was not read to its end, or is another by now.

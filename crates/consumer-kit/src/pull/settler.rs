@@ -58,7 +58,7 @@ struct Processed {
 /// A message that was not processed.
 type Failed = (Item, Option<Span>, Failure);
 
-/// What became of messages.
+/// The outcomes of messages.
 pub(super) type Endings = Vec<(Item, Ending)>;
 
 impl Settler {

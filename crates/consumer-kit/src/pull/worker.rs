@@ -99,7 +99,7 @@ impl<P: Processor> Worker<P> {
             .transpose()
     }
 
-    /// Tries all messages, as many at once as may be, and records each when it is processed.
+    /// Tries all messages, as many at once as is set, and records each when it is processed.
     async fn work_at_once(
         &self,
         batch: &mut Batch,

@@ -32,7 +32,7 @@ pub struct Admission {
 pub struct Offer<'a> {
     /// New messages: as many as [`super::fitting`] says at the most; or none, to tell of duplicates.
     pub messages: &'a [Bytes],
-    /// For each of them, what its id is told apart by.
+    /// For each of them, the fingerprint of its id.
     pub fingerprints: &'a [Fingerprint],
     /// How many more messages it heard whose ids it knows.
     pub duplicates: u64,

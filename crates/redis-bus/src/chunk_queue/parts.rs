@@ -75,7 +75,7 @@ impl Parts {
         self.messages
     }
 
-    /// What became of each message, from as many answers as there are parts. The second of two at one position was
+    /// The outcome of each message, from as many answers as there are parts. The second of two at one position was
     /// settled before: by the first.
     pub(super) fn settlements(&self, answers: &[PartAnswer]) -> Settlements {
         let mut settlements = vec![Ok(Settlement::Before); self.messages];

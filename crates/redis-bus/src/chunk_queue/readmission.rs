@@ -14,7 +14,7 @@ const UNTRIMMED: Admission = Admission {
     reader: None,
 };
 
-/// A message, and what its id is told apart by.
+/// A message, and the fingerprint of its id.
 type Lost = (Fingerprint, Bytes);
 
 impl ChunkQueue {

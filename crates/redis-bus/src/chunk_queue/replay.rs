@@ -10,13 +10,13 @@ use crate::Fingerprint;
 /// What a replay came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Replay {
-    /// What became of each letter.
+    /// The outcome of each letter.
     Done(Vec<ReplayedLetter>),
     /// Nothing was done: the id log has more than was read. Read on, and call again.
     Missed,
 }
 
-/// What became of a letter.
+/// The outcome of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayedLetter {
     /// Its message is in the queue, and the letter is gone.

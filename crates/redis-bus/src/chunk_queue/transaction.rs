@@ -84,7 +84,7 @@ impl ChunkQueue {
         None
     }
 
-    /// What became of each message: all are settled, and have their entries.
+    /// The outcome of each message: all are settled, and have their entries.
     fn added(
         &self,
         answers: impl Iterator<Item = Result<Value, BusError>>,

@@ -32,7 +32,7 @@ pub enum Skipped {
     Repeated,
 }
 
-/// What became of a replay.
+/// The outcome of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replayed {
     /// The message is in the queue and the letter is removed.
@@ -43,7 +43,7 @@ pub enum Replayed {
     Admitted,
 }
 
-/// What became of a letter.
+/// The outcome of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetterOutcome {
     /// What Redis answered.

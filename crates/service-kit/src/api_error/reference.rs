@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// How long answers with one cause share a reference.
 const SHARED_FOR: Duration = Duration::from_secs(10);
 
-/// How many causes are told apart at once; all further ones share a reference.
+/// How many causes have a reference of their own at once; all further ones share one.
 const CAUSES: usize = 32;
 
 /// What the log says of a cause that shares its reference with others.

@@ -88,7 +88,7 @@ pub const DEDUP_WINDOW: Setting = Setting {
     value_name: "SECONDS",
     kind: ValueKind::number(0, 31_536_000, "seconds"),
     default: Some("600"),
-    help: "How long an id is remembered at least, so that a message is recorded once; 0: not at all, and \
-           each replica of the group admits every message. The same for the group and all its consumers",
+    help: "How long an id is remembered at least: in that time a message is recorded once. 0: not at all; then \
+           run one group. The same for the group and all its consumers",
     heading: "Retention",
 };

@@ -16,7 +16,7 @@ use crate::output::{count, step, table};
 /// Who takes them from the queue.
 const CONTESTANTS: [Contestant; 2] = [Contestant::PushBatch, Contestant::Pull];
 
-/// What became of the messages.
+/// The outcomes of the messages.
 #[derive(Debug, Serialize)]
 pub(super) struct Burst {
     contestant: Contestant,

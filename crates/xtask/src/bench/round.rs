@@ -32,7 +32,7 @@ pub(super) struct Round {
     pub number: u8,
     pub contestant: Contestant,
     pub messages_per_second: f64,
-    /// What became of the messages; `None` where they end in no entries.
+    /// The outcomes of the messages; `None` where they end in no entries.
     pub fate: Option<Fate>,
     pub processes: Vec<ProcessUsage>,
     /// CPU time of Redis's main thread.
@@ -51,7 +51,7 @@ impl Round {
     }
 }
 
-/// What became of the messages of a round.
+/// The outcomes of the messages of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Fate {
     /// Entries beyond the first of a message.
@@ -63,7 +63,7 @@ pub(super) struct Fate {
 }
 
 impl Fate {
-    /// What became of so many messages.
+    /// The outcomes of so many messages.
     pub(super) fn of(account: &Account, messages: u32) -> Self {
         Self {
             duplicates: account.duplicates,
@@ -92,7 +92,7 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// What became of so many messages.
+    /// The outcomes of so many messages.
     pub(super) fn fate(&self, messages: u32) -> Fate {
         Fate::of(&self.account, messages)
     }

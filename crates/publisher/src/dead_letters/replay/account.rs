@@ -1,4 +1,4 @@
-//! What became of the letters that were to be replayed.
+//! The outcomes of the letters that were to be replayed.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Account {
         note(&format!("no letter {}", escaped(id)));
     }
 
-    /// What became of a letter.
+    /// The outcome of a letter.
     pub(super) fn add(&mut self, letter: &StoredLetter, outcome: LetterOutcome) -> Result<()> {
         match outcome {
             LetterOutcome::Skipped(skipped) => self.skip(letter, skipped),
