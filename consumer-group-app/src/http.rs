@@ -13,18 +13,12 @@ mod status;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{get, post},
-};
-use protocol::http::{
-    CHECK_MEMBERSHIP, DEAD_LETTERS, EVENTS, HEALTH, MESSAGES, READY, REGISTER, REPLAY, STATUS,
-    UNREGISTER,
-};
+use axum::{Router, routing::get};
 use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe};
-use service_kit::{api_docs, metrics::METRICS};
+use service_kit::api_docs;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use dashboard::Dashboard;
 pub(crate) use messages::Publishing;
@@ -54,7 +48,7 @@ pub(crate) struct AppState {
     pub(crate) metrics: Arc<MetricsSources>,
 }
 
-/// The routes as they are described: one `#[utoipa::path]` each, beside the handler.
+/// What is said of all routes; each is described by a `#[utoipa::path]` beside its handler.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -70,19 +64,6 @@ pub(crate) struct AppState {
         (name = "Health", description = "For whoever watches."),
         (name = "API", description = "This description."),
     ),
-    paths(
-        health::health,
-        ready::ready,
-        membership::register,
-        membership::unregister,
-        membership::check_membership,
-        messages::publish,
-        status::status,
-        metrics::metrics,
-        events::events,
-        dead_letters::list,
-        dead_letters::replay::replay,
-    ),
 )]
 struct Api;
 
@@ -91,21 +72,21 @@ struct Api;
 /// # Errors
 /// When the description of the routes cannot be written as JSON.
 pub(crate) fn router(state: AppState) -> Result<Router, serde_json::Error> {
-    let docs = api_docs::router(Api::openapi())?;
-    let routes = Router::new()
-        .route(HEALTH, get(health::health))
-        .route(READY, get(ready::ready))
-        .route(REGISTER, post(membership::register))
-        .route(UNREGISTER, post(membership::unregister))
-        .route(CHECK_MEMBERSHIP, post(membership::check_membership))
-        .route(MESSAGES, post(messages::publish))
-        .route(STATUS, get(status::status))
-        .route(METRICS, get(metrics::metrics))
+    let (routes, api) = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(health::health))
+        .routes(routes!(ready::ready))
+        .routes(routes!(membership::register))
+        .routes(routes!(membership::unregister))
+        .routes(routes!(membership::check_membership))
+        .routes(routes!(messages::publish))
+        .routes(routes!(status::status))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(events::events))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::replay::replay))
         .route("/", get(dashboard::page))
         .route("/assets/{*name}", get(dashboard::asset))
-        .route(EVENTS, get(events::events))
-        .route(DEAD_LETTERS, get(dead_letters::list))
-        .route(REPLAY, post(dead_letters::replay::replay))
-        .with_state(state);
-    Ok(routes.merge(docs))
+        .with_state(state)
+        .split_for_parts();
+    Ok(routes.merge(api_docs::router(api)?))
 }

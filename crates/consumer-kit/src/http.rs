@@ -10,15 +10,11 @@ mod worked;
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use axum::{
-    Router,
-    http::StatusCode,
-    routing::{get, post},
-};
-use protocol::http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES, READY};
-use service_kit::{api_docs, api_error::ApiError, metrics::METRICS};
+use axum::{Router, http::StatusCode};
+use service_kit::{api_docs, api_error::ApiError};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::health::Health;
 pub(crate) use self::ready::HealthState;
@@ -82,7 +78,7 @@ fn draining() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// The routes of every consumer as they are described: one `#[utoipa::path]` each, beside the handler.
+/// What is said of all routes; each is described by a `#[utoipa::path]` beside its handler.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -96,19 +92,8 @@ fn draining() -> ApiError {
         (name = "Health", description = "For the group, and for whoever watches."),
         (name = "API", description = "This description."),
     ),
-    paths(health::health, ready::ready, metrics::metrics),
 )]
 struct Api;
-
-/// The further route of a consumer that the group pushes to.
-#[derive(OpenApi)]
-#[openapi(paths(process_message::process_message))]
-struct PushApi;
-
-/// The further route of one that takes many messages at a time.
-#[derive(OpenApi)]
-#[openapi(paths(process_messages::process_messages))]
-struct BatchApi;
 
 /// The router of a consumer that the group pushes to.
 ///
@@ -118,17 +103,14 @@ pub(crate) fn router<P: Processor>(
     state: Arc<AppState<P>>,
     needs: HealthState,
 ) -> Result<Router, serde_json::Error> {
-    let mut api = Api::openapi();
-    api.merge(PushApi::openapi());
     let takes_batches = state.max_batch > 1;
     let max_batch = takes_batches.then_some(state.max_batch);
-    let mut router = Router::new().route(PROCESS_MESSAGE, post(process_message::process_message));
+    let mut pushed = OpenApiRouter::new().routes(routes!(process_message::process_message));
     if takes_batches {
-        router = router.route(PROCESS_MESSAGES, post(process_messages::process_messages));
-        api.merge(BatchApi::openapi());
+        pushed = pushed.routes(routes!(process_messages::process_messages));
     }
-    let others = probes(needs, max_batch, state.concurrency).merge(api_docs::router(api)?);
-    Ok(router.with_state(state).merge(others))
+    let probes = probes(needs, max_batch, state.concurrency);
+    documented(probes.merge(pushed.with_state(state)))
 }
 
 /// The router of a consumer that pulls.
@@ -136,24 +118,34 @@ pub(crate) fn router<P: Processor>(
 /// # Errors
 /// As [`router`].
 pub(crate) fn pull_router(needs: HealthState) -> Result<Router, serde_json::Error> {
-    Ok(probes(needs, None, None).merge(api_docs::router(Api::openapi())?))
+    documented(probes(needs, None, None))
 }
 
 /// The routes by which others see how the consumer is.
-fn probes(needs: HealthState, max_batch: Option<u32>, concurrency: Option<NonZeroU32>) -> Router {
+fn probes(
+    needs: HealthState,
+    max_batch: Option<u32>,
+    concurrency: Option<NonZeroU32>,
+) -> OpenApiRouter {
     let health = Health {
         admission: needs.admission.clone(),
         max_batch,
         concurrency,
     };
-    let health = Router::new()
-        .route(HEALTH, get(health::health))
+    let health = OpenApiRouter::new()
+        .routes(routes!(health::health))
         .with_state(health);
-    let ready = Router::new()
-        .route(READY, get(ready::ready))
-        .with_state(needs.clone());
-    let metrics = Router::new()
-        .route(METRICS, get(metrics::metrics))
+    let others = OpenApiRouter::new()
+        .routes(routes!(ready::ready))
+        .routes(routes!(metrics::metrics))
         .with_state(needs);
-    health.merge(ready).merge(metrics)
+    OpenApiRouter::with_openapi(Api::openapi())
+        .merge(health)
+        .merge(others)
+}
+
+/// The same, with the routes that show what they are.
+fn documented(routes: OpenApiRouter) -> Result<Router, serde_json::Error> {
+    let (routes, api) = routes.split_for_parts();
+    Ok(routes.merge(api_docs::router(api)?))
 }
