@@ -7,6 +7,7 @@ use service_kit::{
     metrics::{METRICS, Metric, Scrape},
     supervisor::Supervisor,
 };
+use strum::VariantArray;
 use tokio::time::timeout;
 
 use super::AppState;
@@ -184,9 +185,10 @@ fn add_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
     };
     let states = consumers.iter().flat_map(|consumer| {
         let id = consumer.consumer_id.to_string();
-        ConsumerState::ALL.map(|state| {
-            let is_in = u64::from(consumer.state == state);
-            ([id.clone(), state.as_str().to_owned()], is_in)
+        ConsumerState::VARIANTS.iter().map(move |state| {
+            let is_in = u64::from(consumer.state == *state);
+            let state: &str = state.into();
+            ([id.clone(), state.to_owned()], is_in)
         })
     });
     scrape.counts(state, ["consumer_id", "state"], states);

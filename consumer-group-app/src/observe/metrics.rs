@@ -2,6 +2,7 @@
 
 use protocol::DeadLetterReason;
 use service_kit::metrics::{Histogram, IntCounterVec, Metric, MetricRegistry, SECONDS};
+use strum::VariantArray;
 
 /// The metrics; clones share them.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl GroupMetrics {
             help: "Messages this group wrote to the dead letters.",
         };
         let dead_letters = registry.counters(dead_letters, &["reason"])?;
-        for reason in DeadLetterReason::ALL {
+        for reason in DeadLetterReason::VARIANTS {
             // From 0, so that the first one is an increase.
             dead_letters.with_label_values(&[reason.as_str()]);
         }

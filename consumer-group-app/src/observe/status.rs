@@ -8,6 +8,7 @@ use std::{
 use protocol::ConsumerId;
 use redis_bus::chunk_queue::{ChunkAccount, ChunkQueue, QueueError};
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -134,8 +135,9 @@ fn rfc3339(at: SystemTime) -> String {
 }
 
 /// How a consumer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum ConsumerState {
     /// It is in the list, and given nothing until its health check was answered with 200.
     Joining,
@@ -145,21 +147,6 @@ pub(crate) enum ConsumerState {
     Ejected,
     /// It has left and finishes what it was given.
     Draining,
-}
-
-impl ConsumerState {
-    /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Joining, Self::Active, Self::Ejected, Self::Draining];
-
-    /// As it is written.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Joining => "joining",
-            Self::Active => "active",
-            Self::Ejected => "ejected",
-            Self::Draining => "draining",
-        }
-    }
 }
 
 impl Status {

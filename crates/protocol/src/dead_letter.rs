@@ -2,9 +2,10 @@
 
 mod excerpt;
 
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use strum::{Display, IntoStaticStr, VariantArray};
 
 pub use self::excerpt::{Excerpt, KEPT_UNFIT_BYTES};
 use crate::{Message, MessageError, MessageId};
@@ -29,7 +30,8 @@ pub mod field {
 const KEPT_ERROR_BYTES: usize = 512;
 
 /// Why a message is among the dead letters. The text form is the `reason` field of the entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeadLetterReason {
     /// `not_json`: not JSON, not UTF-8, not an object, or nested too deeply.
@@ -48,33 +50,10 @@ pub enum DeadLetterReason {
 }
 
 impl DeadLetterReason {
-    /// Every reason there is.
-    pub const ALL: [Self; 6] = [
-        Self::NotJson,
-        Self::BadMessageId,
-        Self::TooLarge,
-        Self::Rejected,
-        Self::AttemptsExhausted,
-        Self::DeliveriesExhausted,
-    ];
-
     /// The text form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotJson => "not_json",
-            Self::BadMessageId => "bad_message_id",
-            Self::TooLarge => "too_large",
-            Self::Rejected => "rejected",
-            Self::AttemptsExhausted => "attempts_exhausted",
-            Self::DeliveriesExhausted => "deliveries_exhausted",
-        }
-    }
-}
-
-impl fmt::Display for DeadLetterReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

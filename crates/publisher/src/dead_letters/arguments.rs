@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, builder::PossibleValuesParser, value_parser};
 use protocol::DeadLetterReason;
 use redis_bus::dead_letters::Choice;
+use strum::VariantArray;
 
 #[derive(Debug, Args)]
 #[command(rename_all = "camelCase")]
@@ -100,7 +101,11 @@ impl From<Chosen> for Choice {
 }
 
 fn reasons() -> PossibleValuesParser {
-    PossibleValuesParser::new(DeadLetterReason::ALL.map(DeadLetterReason::as_str))
+    PossibleValuesParser::new(
+        DeadLetterReason::VARIANTS
+            .iter()
+            .map(|reason| reason.as_str()),
+    )
 }
 
 #[cfg(test)]
