@@ -1,13 +1,16 @@
 //! How a consumer becomes a member of the group, stays one, and leaves.
 
+use std::io::{Write, stderr};
+
 use anyhow::Result;
 use harness::{
-    Bus, FakeConsumer, PATIENCE, Reply, calls,
+    Bus, FakeConsumer, PATIENCE, PrivateRedis, Reply, Service, calls,
     services::{
         self, binaries, consumer_without_group, fixed_port, group, group_at, id_of, redis,
         wait_for_members, wait_until_joined,
     },
 };
+use local_stack::PrivateNetwork;
 
 #[tokio::test]
 async fn a_consumer_registers_at_start_and_unregisters_at_sigterm() -> Result<()> {
@@ -81,7 +84,8 @@ async fn a_consumer_registers_as_what_it_is_told_to_advertise() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_that_listens_on_all_addresses_registers_under_the_machines_name() -> Result<()> {
+async fn beside_its_group_one_that_listens_on_all_addresses_registers_under_the_machines_name()
+-> Result<()> {
     let redis = redis().await?;
     let (group, bus) = (group(&redis, &[]).await?, Bus::of(&redis));
     let args = ["--restApiHost", "0.0.0.0"];
@@ -89,6 +93,41 @@ async fn one_that_listens_on_all_addresses_registers_under_the_machines_name() -
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
     let id = format!("{}:{}", name.trim(), consumer.port_text());
     assert_eq!(bus.members().await?, [id]);
+    Ok(())
+}
+
+/// As in a container or a pod: an address of its own, and a name that nobody else knows.
+#[tokio::test]
+async fn one_that_listens_on_all_addresses_registers_with_the_one_it_calls_the_group_from()
+-> Result<()> {
+    if let Some(why) = PrivateNetwork::why_not() {
+        // Past the capture of the test's output: who reads it must see what was not tested.
+        return Ok(writeln!(
+            stderr(),
+            "SKIPPED: no network to register from: {why}"
+        )?);
+    }
+    let network = PrivateNetwork::create()?;
+    let outside = network.outside().to_string();
+    let listen = ["--bind", "127.0.0.1", &outside, "--protected-mode", "no"];
+    let redis = PrivateRedis::start(&listen).await?;
+    let group = group(&redis, &["--restApiHost", &outside]).await?;
+    let (bus, redis_port) = (Bus::of(&redis), redis.port_text());
+    let args = [
+        ["--restApiHost", "0.0.0.0"],
+        ["--restApiPort", "0"],
+        ["--redisServerHost", &outside],
+        ["--redisServerPort", &redis_port],
+        ["--consumerGroupAppHost", &outside],
+        ["--consumerGroupAppPort", group.port_text()],
+    ];
+    let consumer = Service::start_in(&network, &binaries().await?.consumer, &args.concat()).await?;
+    let id = format!("{}:{}", network.inside(), consumer.port_text());
+    assert_eq!(id_of(&consumer)?, id);
+    wait_until_joined(&group, &id).await?;
+    bus.publish_id("m").await?;
+    let entries = bus.wait_for_processed(1).await?;
+    assert_eq!(entries[0].text("consumer_id")?, id);
     Ok(())
 }
 

@@ -2,8 +2,6 @@
 
 mod parts;
 
-use std::net::IpAddr;
-
 use anyhow::{Context, anyhow, bail};
 use protocol::ConsumerId;
 use redis_bus::{Connection, Endpoint, commit::ProcessedStream, requirements::until_unusable};
@@ -13,7 +11,8 @@ use tracing::{info, warn};
 
 use self::parts::{Frame, Parts, Running};
 use crate::{
-    ConsumerSettings, Processor, metrics::ConsumerMetrics, processing::Processing, settings::Intake,
+    ConsumerSettings, Processor, advertised::consumer_id, metrics::ConsumerMetrics,
+    processing::Processing, settings::Intake,
 };
 
 /// A consumer that listens already and answers once it is run.
@@ -36,9 +35,8 @@ impl<P: Processor> Consumer<P> {
         let listener = settings.rest_api.bind().await?;
         let bound = listener
             .local_addr()
-            .context("the listener has no address")?
-            .port();
-        let id = consumer_id(&settings, bound)?;
+            .context("the listener has no address")?;
+        let id = consumer_id(&settings, bound).await?;
         Ok(Self {
             settings,
             processor,
@@ -114,29 +112,6 @@ impl<P: Processor> Consumer<P> {
             Intake::Pull => parts.pull(stream, connection, &settings),
         }
     }
-}
-
-/// What the consumer registers as.
-fn consumer_id(settings: &ConsumerSettings, bound_port: u16) -> anyhow::Result<ConsumerId> {
-    let host = match (
-        &settings.consumer.advertised_host,
-        settings.rest_api.host.as_str(),
-    ) {
-        (Some(host), _) => host.clone(),
-        (None, host) if is_any_address(host) => {
-            gethostname::gethostname().to_string_lossy().into_owned()
-        }
-        (None, host) => host.to_owned(),
-    };
-    let port = settings.consumer.advertised_port.unwrap_or(bound_port);
-    ConsumerId::new(&host, port)
-        .context("cannot register under this name; set --advertisedHost, --advertisedPort")
-}
-
-/// Whether the host is an address that stands for all of the machine's.
-fn is_any_address(host: &str) -> bool {
-    host.parse::<IpAddr>()
-        .is_ok_and(|address| address.is_unspecified())
 }
 
 /// Tells at start whether Redis is there; a consumer works as soon as it is.

@@ -34,6 +34,7 @@
 //! | [`program`] | [`main`]: a worker from flags to exit code |
 //! | [`settings`] | what an operator can set about a consumer |
 //! | [`consumer`] | the composition: what is started, and how it ends |
+//! | `advertised` | what it registers as: the host and port the group reaches it at |
 //! | [`http`] | the routes `/processMessage`, `/processMessages` and `/health` |
 //! | [`processor`] | [`Processor`]: the part that is yours |
 //! | `processing` | processes messages, as many at once as is set |
@@ -44,6 +45,7 @@
 //! | [`registrar`] | keeps the consumer registered with the group |
 //! | [`group_client`] | the group's three REST calls |
 
+mod advertised;
 pub mod consumer;
 pub mod group_client;
 pub mod http;

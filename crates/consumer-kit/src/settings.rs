@@ -40,8 +40,9 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "HOST",
         kind: ValueKind::UrlHost,
         default: None,
-        help: "Host the group reaches this consumer at; without it the host listened on, or this \
-               machine's name when that is 0.0.0.0",
+        help: "Host the group reaches this consumer at; without it the host listened on. When that is \
+               0.0.0.0: the address that connections to the group come from, or this machine's \
+               name when the group is on it and reached by a loopback address",
         heading: REST_API,
     },
     Setting {
