@@ -1,8 +1,13 @@
 //! What `docs/operations.md` and `packaging/` say: Redis users that suffice, units that start.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{
+    fs,
+    io::{Write, stderr},
+    path::Path,
+    process::Command,
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use harness::{
     Bus, PATIENCE, PrivateRedis, Service, calls,
     services::{
@@ -77,37 +82,79 @@ async fn denied(bus: &Bus) -> Result<Vec<String>> {
     Ok(shown.filter(|entry| !entry.contains("setinfo")).collect())
 }
 
-#[tokio::test]
-async fn the_units_start_what_there_is_and_outlast_the_grace_period() -> Result<()> {
+/// The units, each with the program it starts.
+async fn units() -> Result<[(&'static str, &'static Path); 2]> {
     let binaries = binaries().await?;
-    for (unit, program) in [
+    Ok([
         ("consumer-group-app.service", &binaries.group),
         ("consumer-app@.service", &binaries.consumer),
-    ] {
-        let text = fs::read_to_string(workspace().join("packaging/systemd").join(unit))?;
-        let value = |key: &str| {
+    ])
+}
+
+fn unit(name: &str) -> Result<String> {
+    let path = workspace().join("packaging/systemd").join(name);
+    Ok(fs::read_to_string(path)?.replace("%i", "5001"))
+}
+
+#[tokio::test]
+async fn the_units_start_what_there_is_and_outlast_the_grace_period() -> Result<()> {
+    for (name, program) in units().await? {
+        let text = unit(name)?;
+        let values = |key: &str| {
             let start = format!("{key}=");
-            let found = text.lines().find_map(|line| line.strip_prefix(&start));
-            found
-                .map(str::to_owned)
-                .with_context(|| format!("no {key} in {unit}"))
+            let lines = text.lines();
+            let found = lines.filter_map(move |line| line.strip_prefix(&start));
+            found.map(str::to_owned).collect::<Vec<_>>()
         };
-        let line = value("ExecStart")?;
-        let name = program.file_name().context("a name")?.to_string_lossy();
-        assert!(
-            line.starts_with(&format!("/usr/local/bin/{name} ")),
-            "{line}"
-        );
-        let help = Command::new(program).arg("--help").output()?;
-        let help = String::from_utf8(help.stdout)?;
-        let known: BTreeSet<_> = help.split_whitespace().collect();
-        for flag in line.split(' ').filter(|word| word.starts_with("--")) {
-            assert!(known.contains(flag), "{name} knows no {flag}");
+        let file = program.file_name().context("a name")?.to_string_lossy();
+        // No flag: it would beat what the environment file says.
+        assert_eq!(values("ExecStart"), [format!("/usr/local/bin/{file}")]);
+        assert!(values("EnvironmentFile").contains(&format!("-/etc/consumer-group/{file}.env")));
+        let mut check = Command::new(program);
+        check.arg("--checkConfig").current_dir(std::env::temp_dir());
+        for variable in values("Environment") {
+            let (name, value) = variable.split_once('=').context("no value")?;
+            check.env(name, value);
         }
-        let (_, grace) = line
-            .split_once("--shutdownGraceSeconds ")
-            .context("no grace period")?;
-        assert!(value("TimeoutStopSec")?.parse::<u32>()? > grace.parse()?);
+        let output = check.output()?;
+        ensure!(output.status.success(), "{name}: {output:?}");
+        let told = String::from_utf8(output.stdout)?;
+        let mut lines = told.lines().map(|line| line.split_whitespace());
+        let grace = lines.find_map(|mut words| {
+            (words.next()? == "service.shutdown_grace_seconds").then(|| words.next())?
+        });
+        let grace: u32 = grace.context("no grace period")?.parse()?;
+        let [limit] = &values("TimeoutStopSec")[..] else {
+            bail!("{name} has not one TimeoutStopSec");
+        };
+        assert!(limit.parse::<u32>()? > grace);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn systemd_finds_no_fault_with_the_units() -> Result<()> {
+    for (name, program) in units().await? {
+        let folder = tempfile::tempdir()?;
+        // Programs are where they are on this machine, so that it sees that they can be run.
+        let start = format!("ExecStart={}", program.display());
+        let text = unit(name)?;
+        let lines = text.lines().map(|line| match line.split_once('=') {
+            Some(("ExecStart", _)) => start.as_str(),
+            _ => line,
+        });
+        let path = folder.path().join(name.replace('@', ""));
+        fs::write(&path, lines.collect::<Vec<_>>().join("\n"))?;
+        let mut verify = Command::new("systemd-analyze");
+        let verify = verify.args(["verify", "--man=no"]).arg(&path);
+        match verify.output() {
+            Ok(output) => {
+                let said = String::from_utf8([output.stdout, output.stderr].concat())?;
+                assert!(output.status.success() && said.is_empty(), "{name}: {said}");
+            }
+            // Past the capture of the test's output: who reads it must see what was not tested.
+            Err(why) => writeln!(stderr(), "SKIPPED: no systemd-analyze: {why}")?,
+        }
     }
     Ok(())
 }
