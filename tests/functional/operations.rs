@@ -1,6 +1,7 @@
 //! What `docs/operations.md` and `packaging/` say: Redis users that suffice, units that start.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Write, stderr},
     path::Path,
@@ -156,5 +157,20 @@ async fn systemd_finds_no_fault_with_the_units() -> Result<()> {
             Err(why) => writeln!(stderr(), "SKIPPED: no systemd-analyze: {why}")?,
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_example_of_choices_has_each_that_compose_leaves_open_with_its_default() -> Result<()> {
+    let compose = fs::read_to_string(workspace().join("docker-compose.yml"))?;
+    let left_open = compose.split("${").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once(":-")?;
+        Some(format!("{name}={}", rest.split_once('}')?.0))
+    });
+    let example = fs::read_to_string(workspace().join(".env.example"))?;
+    let choices = example.lines().filter(|line| line.contains('='));
+    let choices = choices.filter(|line| !line.starts_with('#'));
+    let choices: BTreeSet<_> = choices.map(str::to_owned).collect();
+    assert_eq!(left_open.collect::<BTreeSet<_>>(), choices);
     Ok(())
 }
