@@ -18,6 +18,7 @@ mod settings_values;
 mod concurrency;
 mod health_check;
 mod joining;
+mod kubernetes;
 mod membership_list;
 mod membership_names;
 mod membership_slots;

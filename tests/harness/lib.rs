@@ -28,6 +28,7 @@ mod entry;
 pub mod fake_consumer;
 pub mod fake_server;
 pub mod ledger;
+pub mod manifests;
 pub mod old_redis;
 pub mod page;
 pub mod prometheus;

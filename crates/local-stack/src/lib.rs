@@ -15,6 +15,7 @@
 //! | [`private_network`] | [`PrivateNetwork`]: a network for some processes, whose cable can be cut |
 //! | [`browser`] | [`Browser`]: a headless Chromium, found or installed |
 //! | [`schemathesis`] | [`Schemathesis`]: calls a REST API in every way its description allows |
+//! | [`kubernetes`] | [`KubernetesTools`]: render manifests, and compare them with the schemas |
 //! | [`prometheus`] | [`Prometheus`]: scrapes services, found or installed |
 //! | [`usage`] | memory, CPU time and open files of a process |
 //! | [`terminal`] | whether Ctrl-C reaches what is started here |
@@ -25,12 +26,14 @@ pub mod binaries;
 pub mod browser;
 pub mod deadline;
 pub mod fault_proxy;
+pub mod kubernetes;
 pub mod language;
 pub mod log_lines;
 mod packages;
 pub mod private_network;
 pub mod private_redis;
 pub mod prometheus;
+mod python;
 pub mod redis_server;
 pub mod schemathesis;
 pub mod service;
@@ -42,6 +45,7 @@ pub use binaries::{Binaries, Profile};
 pub use browser::{Browser, BrowserPrograms};
 pub use deadline::wait_until;
 pub use fault_proxy::{Break, Fault, FaultProxy};
+pub use kubernetes::KubernetesTools;
 pub use language::Language;
 pub use log_lines::LogLines;
 pub use nix::sys::signal::Signal;

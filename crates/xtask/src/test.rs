@@ -4,8 +4,8 @@ use std::{env, fmt::Display, process::ExitCode, thread::available_parallelism};
 
 use anyhow::{Context, Result};
 use local_stack::{
-    Binaries, BrowserPrograms, Language, PrivateNetwork, Profile, PrometheusPrograms, RedisServer,
-    Schemathesis,
+    Binaries, BrowserPrograms, KubernetesTools, Language, PrivateNetwork, Profile,
+    PrometheusPrograms, RedisServer, Schemathesis,
     binaries::{cargo, workspace},
 };
 use tokio::process::Command;
@@ -76,6 +76,11 @@ async fn look_for_tools() -> Vec<String> {
     skipped.push(tell("The metrics by Prometheus", &prometheus));
     let schemathesis = Schemathesis::find_or_install().await;
     skipped.push(tell("The REST APIs by schemathesis", &schemathesis));
+    let kubernetes = KubernetesTools::find_or_install().await.map(|_| "found");
+    skipped.push(tell(
+        "Manifests for Kubernetes by helm and kubectl",
+        &kubernetes,
+    ));
     skipped.into_iter().flatten().collect()
 }
 
