@@ -43,6 +43,7 @@ mod commit_windows;
 
 mod answers;
 mod api_docs;
+mod api_docs_page;
 mod bad_input;
 mod batches;
 mod blame;

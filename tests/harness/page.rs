@@ -1,4 +1,4 @@
-//! The dashboard in a real browser.
+//! The pages of a service in a real browser.
 
 use std::{ops::Deref, sync::OnceLock};
 
@@ -11,7 +11,7 @@ use crate::PATIENCE;
 /// Browsers are heavy: one at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// A browser that shows the dashboard of a group.
+/// A browser that shows a page of a service.
 #[derive(Debug)]
 pub struct Page {
     browser: Browser,
@@ -33,6 +33,18 @@ impl Page {
     /// # Errors
     /// When the page does not come to life.
     pub async fn open(group: &Service) -> Result<Option<Self>> {
+        let page = Self::at(&group.url("/")).await?;
+        if let Some(page) = &page {
+            page.wait_for_text("#live", "live").await?;
+        }
+        Ok(page)
+    }
+
+    /// Opens a page; `None`, with a word about it, where there is no browser.
+    ///
+    /// # Errors
+    /// When it does not load.
+    pub async fn at(url: &str) -> Result<Option<Self>> {
         let Some(programs) = programs() else {
             return Ok(None);
         };
@@ -42,8 +54,7 @@ impl Page {
             browser,
             _turn: turn,
         };
-        page.browser.open(&group.url("/")).await?;
-        page.wait_for_text("#live", "live").await?;
+        page.browser.open(url).await?;
         Ok(Some(page))
     }
 
@@ -98,7 +109,7 @@ fn programs() -> Option<&'static BrowserPrograms> {
     let found = FOUND.get_or_init(|| {
         let found = BrowserPrograms::find();
         if let Err(why) = &found {
-            eprintln!("skipped: no dashboard in a browser, because {why}");
+            eprintln!("skipped: no page in a browser, because {why}");
         }
         found.ok()
     });

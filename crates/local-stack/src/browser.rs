@@ -221,7 +221,7 @@ impl Drop for Browser {
 
 /// Root needs `--no-sandbox`, and the shared memory of containers is small; the rest keeps the
 /// browser from calling home.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -231,6 +231,8 @@ const ARGUMENTS: [&str; 9] = [
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
 ];
 
 /// Reads from the driver's output where it listens.

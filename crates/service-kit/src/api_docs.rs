@@ -2,8 +2,10 @@
 //!
 //! A service says with `#[utoipa::path]` at each handler what it takes and answers, lists its handlers
 //! in a `#[derive(OpenApi)]`, and merges [`router`] into its own. Nothing on the page comes from
-//! elsewhere: its script is part of the program, and the page's own policy forbids any other.
+//! elsewhere: its script is part of the program, and the page's own policy forbids any other. It opens on
+//! an overview of all calls, which needs no script.
 
+mod overview;
 pub mod responses;
 
 use axum::{
@@ -29,6 +31,8 @@ pub const DOCS: &str = "/docs";
 const SCRIPT: &str = "/docs/openapi-explorer.min.js";
 
 const PAGE: &str = include_str!("../assets/openapi-explorer/page.html");
+/// Where the overview stands in it.
+const OVERVIEW: &str = "<!-- overview -->";
 const SCRIPT_GZIP: &[u8] = include_bytes!("../assets/openapi-explorer/openapi-explorer.min.js.gz");
 
 /// What the page may load and call: this service, and nothing else.
@@ -52,9 +56,10 @@ pub fn router(mut api: utoipa::openapi::OpenApi) -> Result<Router, serde_json::E
     // Cargo names none, and a licence without a name is none.
     api.info.license = None;
     let json = Bytes::from(api.to_pretty_json()? + "\n");
+    let page = Bytes::from(PAGE.replace(OVERVIEW, &overview::html(&api)));
     Ok(Router::new()
         .route(OPENAPI, get(async || openapi(json)))
-        .route(DOCS, get(docs))
+        .route(DOCS, get(async || docs(page)))
         .route(SCRIPT, get(script)))
 }
 
@@ -74,13 +79,10 @@ fn openapi(json: Bytes) -> Response {
         status = 200, description = "A page for a browser.", body = str, content_type = "text/html",
     )),
 )]
-async fn docs() -> impl IntoResponse {
+fn docs(page: Bytes) -> Response {
     let policy = (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    (
-        headers("text/html; charset=utf-8", "no-cache"),
-        [policy],
-        PAGE,
-    )
+    let headers = headers("text/html; charset=utf-8", "no-cache");
+    (headers, [policy], page).into_response()
 }
 
 /// Kept compressed, and sent so: every browser takes it.
