@@ -2,18 +2,23 @@
 
 import * as chart from "./chart.js";
 import * as consumers from "./consumers.js";
+import * as figures from "./figures.js";
 import * as letters from "./letters.js";
-import { byId, compact, count, keyed, make, millis, plural, rate, setAttribute, setText, span, time } from "./dom.js";
+import { byId, count, keyed, make, millis, plural, rate, setAttribute, setText, span, time } from "./dom.js";
 
 /** After so long without an event the figures are stale. */
 const STALE_MS = 3000;
 /** How soon to connect again when the browser does not do so itself. */
 const AGAIN_MS = 2000;
+/** An outage of Redis that is shorter is a hiccup, and no banner. */
+const HICCUP_MS = 1000;
 
 let source = null;
 let heard = performance.now();
 let heardAt = null;
-let isStale = false;
+/** What the group answers in place of events, when it refuses them. */
+let refusal = null;
+let latest = null;
 
 function listen() {
   source = new EventSource("events");
@@ -25,70 +30,75 @@ function listen() {
   source.addEventListener("snapshot", (event) => {
     heard = performance.now();
     heardAt = new Date();
-    show(JSON.parse(event.data));
+    refusal = null;
+    latest = JSON.parse(event.data);
+    show(latest);
     look();
   });
   source.addEventListener("error", () => {
     // The browser connects again by itself, unless the answer was an error.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    if (source.readyState === EventSource.CLOSED) {
+      learnRefusal();
+      setTimeout(listen, AGAIN_MS);
+    }
     look();
   });
 }
 
-/** Whether what is shown is of now. */
+/** Asks why there are no events: an EventSource does not tell what it was answered. */
+async function learnRefusal() {
+  const ended = new AbortController();
+  try {
+    const answer = await fetch("events", { signal: ended.signal });
+    refusal = answer.ok ? null : (await answer.json()).error;
+  } catch {
+    refusal = null;
+  }
+  ended.abort();
+}
+
+/** Whether what is shown is of now, and what the banner says. */
 function look() {
-  const stale = performance.now() - heard > STALE_MS;
+  const isStale = performance.now() - heard > STALE_MS;
   const pill = byId("live");
-  const state = stale ? "stale" : heardAt ? "live" : "waiting";
+  const state = isStale ? "stale" : heardAt ? "live" : "waiting";
   setText(pill, { stale: "stale", live: "live", waiting: "connecting" }[state]);
   setAttribute(pill, "data-state", state);
-  if (stale === isStale) return;
-  isStale = stale;
-  document.body.classList.toggle("stale", stale);
+  document.body.classList.toggle("stale", isStale);
+  if (isStale) figures.fade();
+  const alarm = isStale ? noAnswer() : latest && outage(latest);
   const banner = byId("banner");
-  banner.hidden = !stale;
-  if (stale) {
-    const since = heardAt ? `Stale since ${time(heardAt)}` : "Nothing was heard of the group yet";
-    setText(banner, `${since} – reconnecting`);
-    document.title = "Stale – consumer group";
-  }
+  banner.hidden = !alarm;
+  if (alarm) setText(banner, alarm.text);
+  const news = alarm ? alarm.title : latest?.point ? `${rate(latest.point[2])}/s` : null;
+  document.title = news ? `${news} – consumer group` : "Consumer group";
+}
+
+function noAnswer() {
+  if (refusal) return { title: "No figures", text: `The group does not give its figures: ${refusal}` };
+  if (!heardAt) return { title: "No answer", text: "The group does not answer. Trying again …" };
+  const since = `The group does not answer since ${time(heardAt)}.`;
+  return { title: "No answer", text: `${since} What is shown is of then. Trying again …` };
+}
+
+function outage({ at_ms: now, outage: found, redis }) {
+  if (!found || now - found.since_ms < HICCUP_MS) return null;
+  const title = redis.trouble === null ? "Redis does not say what is in the queue" : "Redis is unreachable";
+  return { title, text: `${title} since ${time(found.since_ms)}: ${found.reason}` };
 }
 
 function show(snapshot) {
-  const { status, point } = snapshot;
-  if (point) {
-    chart.add(point);
-    const [, received, processed, failed, duplicate] = point;
-    setText(byId("f-processed"), rate(processed));
-    setText(byId("f-failed"), rate(failed));
-    setText(byId("f-duplicate"), rate(duplicate));
-    setText(byId("n-processed"), `${rate(received)}/s received`);
-    setAttribute(byId("f-failed").closest(".figure"), "data-alarm", failed > 0 ? "true" : null);
-    document.title = `${rate(processed)}/s – consumer group`;
-  }
-  const waiting = status.queued + status.buffered;
-  setText(byId("f-queued"), compact(waiting));
-  setText(byId("n-queued"), status.buffered > 0 ? `${count(status.buffered)} not in Redis yet` : "");
-  setText(byId("f-in-flight"), compact(status.in_flight));
-  setText(byId("n-in-flight"), `${plural(status.consumers.length, "consumer")}`);
-  setText(byId("n-failed"), `${compact(status.dead_lettered)} in all`);
-  setText(byId("n-duplicate"), `${compact(status.duplicate)} in all`);
-  oldest(snapshot.oldest_seconds, waiting);
+  const { status } = snapshot;
+  chart.show(snapshot.point, snapshot.at_ms);
+  figures.show(snapshot);
   consumers.show(status, snapshot.consumer_rates);
-  account(status, snapshot.is_account_current);
+  account(snapshot);
   links(snapshot);
   readers(snapshot.readers);
   letters.note(snapshot.dead_letters);
   const [up, unit] = span(status.uptime_seconds);
   setText(byId("uptime"), `up ${up} ${unit}`);
   setText(byId("version"), `v${status.version}`);
-}
-
-function oldest(seconds, waiting) {
-  const [number, unit] = seconds === null ? ["–", ""] : seconds === 0 ? ["0", "s"] : span(seconds);
-  setText(byId("f-oldest"), number);
-  setText(byId("u-oldest"), unit);
-  setText(byId("n-oldest"), seconds === null ? "not known" : waiting > 0 ? "" : seconds > 0 ? "in flight" : "nothing waits");
 }
 
 const PARTS = [
@@ -100,7 +110,7 @@ const PARTS = [
   ["buffered", "Buffered"],
 ];
 
-function account(status, isCurrent) {
+function account({ status, outage: found, account_at_ms: at }) {
   const sum = PARTS.reduce((total, [name]) => total + status[name], 0);
   const items = [["received", "Received"], ...PARTS];
   keyed(
@@ -111,7 +121,7 @@ function account(status, isCurrent) {
       const mark = make("i", { class: `mark ${name}`, "aria-hidden": "true" });
       return make("div", { class: name }, make("dt", {}, mark, label), make("dd", {}));
     },
-    (row, [name]) => setText(row.lastChild, count(status[name])),
+    (row, [name]) => setText(row.lastChild, at === null ? "–" : count(status[name])),
   );
   keyed(
     byId("account-bar"),
@@ -124,8 +134,9 @@ function account(status, isCurrent) {
       part.hidden = status[name] === 0;
     },
   );
-  const state = !isCurrent ? "as Redis told last" : sum === status.received ? "adds up" : "does not add up";
-  setText(byId("account-state"), state);
+  const state = sum === status.received ? "adds up" : "does not add up";
+  setText(byId("account-state"), at === null ? "not known" : found ? `as of ${time(at)}` : state);
+  for (const id of ["account", "account-bar"]) setAttribute(byId(id), "data-old", found ? "true" : null);
 }
 
 function links({ status, subscribed_since: since, redis }) {

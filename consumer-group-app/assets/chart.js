@@ -29,6 +29,8 @@ const CHARTS = [
 /** Times in seconds, then a column for each field of a point. */
 const columns = [[], [], [], [], [], [], []];
 const charts = [];
+/** The group's clock, in seconds. */
+let now = 0;
 
 function push(point) {
   const at = point[0] / 1000;
@@ -45,10 +47,10 @@ function push(point) {
 }
 
 /** Forgets what is older than the chart shows, so that a page does not grow however long it is open. */
-function trim(now) {
+function trim(at) {
   const times = columns[0];
   let old = Math.max(0, times.length - SECONDS);
-  while (old < times.length && times[old] < now - SECONDS) old++;
+  while (old < times.length && times[old] < at - SECONDS) old++;
   if (old > 0) for (const column of columns) column.splice(0, old);
 }
 
@@ -61,8 +63,10 @@ export function begin(points) {
   draw();
 }
 
-export function add(point) {
-  push(point);
+/** What happened just now; without a point that is not known, and the line has a gap. */
+export function show(point, atMs) {
+  now = atMs / 1000;
+  if (point) push(point);
   draw();
 }
 
@@ -74,7 +78,7 @@ function draw() {
 }
 
 function legend(spec, index) {
-  const last = columns[0].length - 1;
+  const last = now - columns[0].at(-1) > GAP_SECONDS ? null : columns[0].length - 1;
   const at = index === null || index === undefined ? last : index;
   spec.series.forEach((series, i) => {
     const value = columns[series.column][at];
@@ -94,7 +98,8 @@ function options(spec, width, height) {
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    // On the right there is room for half of a label of time.
+    padding: [8, 22, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: "group" }, points: { size: 6 } },
     scales: {
@@ -121,10 +126,9 @@ function options(spec, width, height) {
 
 /** The last 15 minutes, or as much of them as there is, but never less than two. */
 function range() {
-  const times = columns[0];
-  const now = times.length ? times[times.length - 1] : Date.now() / 1000;
-  const first = times.length ? times[0] : now;
-  return [now - Math.min(SECONDS, Math.max(120, now - first)), now];
+  const end = Math.max(now, columns[0].at(-1) ?? (now || Date.now() / 1000));
+  const first = columns[0][0] ?? end;
+  return [end - Math.min(SECONDS, Math.max(120, end - first)), end];
 }
 
 const small = (value) => (value !== 0 && Math.abs(value) < 10 ? String(Math.round(value * 10) / 10) : compact(value));

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, ensure};
 use harness::{
-    Bus, FakeConsumer, PATIENCE, Page, PrivateRedis, Reply, calls,
-    services::{consumer, fixed_port, group, group_at, id_of, redis, wait_until_subscribed},
+    Bus, FakeConsumer, PATIENCE, Page, PrivateRedis, Reply,
+    services::{consumer, group, id_of, redis},
     status::wait_for_status,
     wait_until,
 };
@@ -183,24 +183,4 @@ async fn without_the_setting_no_replay_is_offered() -> Result<()> {
     assert!(page.click("#letters button.replay").await.is_err());
     assert!(page.click("#replay-reason").await.is_err());
     page.check_console().await
-}
-
-#[tokio::test]
-async fn the_page_says_that_it_is_stale_and_outlives_the_group() -> Result<()> {
-    let redis = redis().await?;
-    let port = fixed_port()?;
-    let mut first = group_at(port, &redis, &[]).await?;
-    wait_until_subscribed(&first).await?;
-    let Some(page) = Page::open(&first).await? else {
-        return Ok(());
-    };
-    first.kill().await?;
-    page.wait_for_text("#live", "stale").await?;
-    page.wait_for_text("#banner", "Stale since").await?;
-    let second = group_at(port, &redis, &[]).await?;
-    page.wait_for_text("#live", "live").await?;
-    page.wait_for("#banner", "no banner", async |shown| shown.is_empty())
-        .await?;
-    assert_eq!(calls::get(&second, "/health").await?.status, 200);
-    Ok(())
 }

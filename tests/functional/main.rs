@@ -100,7 +100,9 @@ mod queue_shared;
 
 mod dashboard;
 mod dashboard_api;
+mod dashboard_outage;
 mod dashboard_replay;
+mod dashboard_view;
 
 mod conservation;
 mod self_healing;

@@ -80,10 +80,11 @@ macro_rules! asset {
 
 const PAGE: Asset = asset!("index.html", "text/html; charset=utf-8");
 
-const ASSETS: [Asset; 10] = [
+const ASSETS: [Asset; 11] = [
     asset!("style.css", "text/css; charset=utf-8"),
     asset!("app.js", "text/javascript; charset=utf-8"),
     asset!("consumers.js", "text/javascript; charset=utf-8"),
+    asset!("figures.js", "text/javascript; charset=utf-8"),
     asset!("chart.js", "text/javascript; charset=utf-8"),
     asset!("dom.js", "text/javascript; charset=utf-8"),
     asset!("letters.js", "text/javascript; charset=utf-8"),

@@ -3,22 +3,27 @@
 //!
 //! While nobody watches only the account is read. A snapshot is written once, however many watch.
 
+mod reading;
 mod snapshot;
 
 use std::{
     collections::HashMap,
+    error::Error,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use protocol::ConsumerId;
-use redis_bus::{Connection, chunk_queue::ChunkAccount, dead_letters::DeadLetters};
-use service_kit::supervisor::Role;
+use redis_bus::{Connection, dead_letters::DeadLetters};
+use service_kit::{supervisor::Role, telemetry::chain};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::snapshot::{Letters, Reader, Redis, Snapshot};
+use self::{
+    reading::{Reading, rate},
+    snapshot::{Letters, Outage, Reader, Redis, Snapshot},
+};
 use crate::observe::{
     history::{Feed, Point},
     status::{ConsumerStatus, Status},
@@ -29,6 +34,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How long Redis may take to answer one look, so that a page does not take a slow Redis for a dead group.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// What is said of a Redis that takes longer.
+const NO_ANSWER: &str = "it does not answer in time";
 
 /// The most readers of the queue that are told of.
 const READERS: usize = 64;
@@ -43,6 +51,8 @@ pub(crate) struct Sampler {
     /// The name under which this replica reads the queue.
     reader_name: String,
     before: Option<Reading>,
+    /// Since when Redis has not told the account, and why.
+    outage: Option<Outage>,
     taken: Option<Taken>,
 }
 
@@ -51,14 +61,6 @@ pub(crate) struct Sampler {
 struct Taken {
     at: Instant,
     messages: HashMap<ConsumerId, u64>,
-}
-
-/// The account at one instant.
-#[derive(Debug, Clone, Copy)]
-struct Reading {
-    at: Instant,
-    account: ChunkAccount,
-    buffered: u64,
 }
 
 impl Sampler {
@@ -76,32 +78,34 @@ impl Sampler {
             feed,
             reader_name,
             before: None,
+            outage: None,
             taken: None,
         }
     }
 
     /// Looks once.
     async fn sample(&mut self) {
-        let read = timeout(LOOK_TIMEOUT, self.status.account()).await;
-        let reading = match read {
-            Ok(Ok((account, buffered))) => Some(Reading {
-                at: Instant::now(),
-                account,
-                buffered,
-            }),
-            // Redis is away; that is told elsewhere. The history has a gap here.
-            Ok(Err(_)) | Err(_) => None,
+        let point = match self.read().await {
+            Ok(now) => {
+                self.outage = None;
+                let before = self.before.replace(now);
+                before.map(|before| now.since(&before))
+            }
+            // The history has a gap here.
+            Err(reason) => {
+                let since_ms = self
+                    .outage
+                    .take()
+                    .map_or_else(now_ms, |outage| outage.since_ms);
+                self.outage = Some(Outage { since_ms, reason });
+                None
+            }
         };
-        let since = self.before.zip(reading);
-        let point = since.map(|(before, now)| point(&before, &now));
         if let Some(point) = point {
             self.feed.push(point);
         }
-        if let Some(reading) = reading {
-            self.before = Some(reading);
-        }
         if self.feed.is_watched() {
-            let snapshot = Box::pin(self.snapshot(point, reading.is_some())).await;
+            let snapshot = Box::pin(self.snapshot(point)).await;
             match serde_json::to_vec(&snapshot) {
                 Ok(json) => self.feed.show(event("snapshot", &json)),
                 Err(cause) => warn!(%cause, "cannot write the snapshot for the dashboard"),
@@ -111,7 +115,16 @@ impl Sampler {
         }
     }
 
-    async fn snapshot(&mut self, point: Option<Point>, is_account_current: bool) -> Snapshot {
+    /// The account now, or why Redis does not tell it.
+    async fn read(&self) -> Result<Reading, String> {
+        match timeout(LOOK_TIMEOUT, self.status.account()).await {
+            Ok(Ok((account, buffered))) => Ok(Reading::new(account, buffered)),
+            Ok(Err(cause)) => Err(reason(&cause)),
+            Err(_) => Err(NO_ANSWER.to_owned()),
+        }
+    }
+
+    async fn snapshot(&mut self, point: Option<Point>) -> Snapshot {
         let (account, buffered) = self
             .before
             .map(|reading| (reading.account, reading.buffered))
@@ -128,7 +141,8 @@ impl Sampler {
             at_ms: now_ms(),
             point,
             status,
-            is_account_current,
+            account_at_ms: self.before.map(|reading| reading.at_ms),
+            outage: self.outage.clone(),
             consumer_rates,
             oldest_seconds,
             subscribed_since: self
@@ -165,8 +179,8 @@ impl Sampler {
         let asked = Instant::now();
         let trouble = match timeout(LOOK_TIMEOUT, self.connection.ping()).await {
             Ok(Ok(())) => None,
-            Ok(Err(cause)) => Some(cause.to_string()),
-            Err(_) => Some("it does not answer in time".to_owned()),
+            Ok(Err(cause)) => Some(reason(&cause)),
+            Err(_) => Some(NO_ANSWER.to_owned()),
         };
         let took = asked.elapsed().as_secs_f64() * 1000.0;
         Redis {
@@ -190,6 +204,11 @@ impl Sampler {
     }
 }
 
+/// Why Redis fails: in the words of the system or of Redis, since the page says where it is.
+fn reason(cause: &(dyn Error + 'static)) -> String {
+    chain(cause.source().unwrap_or(cause))
+}
+
 /// What Redis answers, if it does so in time.
 async fn within<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
     timeout(LOOK_TIMEOUT, asked).await.ok()?.ok()
@@ -206,29 +225,6 @@ fn now_ms() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
-}
-
-/// What happened between two readings.
-fn point(before: &Reading, now: &Reading) -> Point {
-    let elapsed = now.at - before.at;
-    let (then, account) = (&before.account, &now.account);
-    let received = |reading: &Reading| reading.account.received + reading.buffered;
-    let failed = |account: &ChunkAccount| account.dead_lettered + account.replayed;
-    Point {
-        at_ms: now_ms(),
-        received: rate(received(before), received(now), elapsed),
-        processed: rate(then.processed, account.processed, elapsed),
-        failed: rate(failed(then), failed(account), elapsed),
-        duplicate: rate(then.duplicate, account.duplicate, elapsed),
-        queued: account.waiting + now.buffered,
-        in_flight: account.in_flight,
-    }
-}
-
-/// How fast a counter went up, per second of real time, to one decimal; a counter may begin again.
-fn rate(before: u64, now: u64, elapsed: Duration) -> f64 {
-    let count = u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
-    (f64::from(count) / elapsed.as_secs_f64().max(0.001) * 10.0).round() / 10.0
 }
 
 impl Role for Sampler {
@@ -251,26 +247,6 @@ impl Role for Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_point_tells_what_happened_between_two_readings() {
-        let at = Instant::now();
-        let reading = |seconds, received, processed, dead_lettered| Reading {
-            at: at + Duration::from_secs(seconds),
-            account: ChunkAccount {
-                received,
-                processed,
-                dead_lettered,
-                waiting: 3,
-                ..ChunkAccount::default()
-            },
-            buffered: 2,
-        };
-        let point = point(&reading(0, 100, 50, 1), &reading(2, 150, 81, 0));
-        let rates = [point.received, point.processed, point.failed];
-        assert_eq!(rates.map(f64::to_bits), [25.0, 15.5, 0.0].map(f64::to_bits));
-        assert_eq!(point.queued, 5);
-    }
 
     #[test]
     fn an_event_ends_with_an_empty_line() {

@@ -17,8 +17,10 @@ pub(super) struct Snapshot {
     pub(super) point: Option<Point>,
     /// What `GET /status` tells.
     pub(super) status: StatusBody,
-    /// Whether the account is of now; otherwise it is the last that Redis told.
-    pub(super) is_account_current: bool,
+    /// When Redis told the account; null, and the account is zeros, before it ever did.
+    pub(super) account_at_ms: Option<u64>,
+    /// Null while Redis tells the account.
+    pub(super) outage: Option<Outage>,
     /// How many messages a second each consumer took since the last one.
     pub(super) consumer_rates: HashMap<ConsumerId, f64>,
     /// How long the oldest message has waited.
@@ -31,11 +33,20 @@ pub(super) struct Snapshot {
     pub(super) dead_letters: Option<Letters>,
 }
 
+/// A time in which Redis does not tell the account.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Outage {
+    /// When that was first noticed, in milliseconds since 1970.
+    pub(super) since_ms: u64,
+    pub(super) reason: String,
+}
+
 /// How Redis is.
 #[derive(Debug, Serialize)]
 pub(super) struct Redis {
     pub(super) at: String,
     pub(super) ping_ms: Option<f64>,
+    /// Why it does not answer `PING`.
     pub(super) trouble: Option<String>,
 }
 
