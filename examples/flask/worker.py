@@ -1,40 +1,125 @@
-"""A whole worker with Flask: change `work`, the rest can stay. Werkzeug's server is meant for development."""
-import os, signal, sqlite3, sys, threading, time
-import flask, requests, werkzeug.serving
-PORT, GROUP = int(os.environ.get("PORT", "5001")), os.environ.get("GROUP", "http://127.0.0.1:5000")
-app, lock, at_once = flask.Flask(__name__), threading.Lock(), threading.Semaphore(16)
+"""A worker with Flask. Change `work`; the rest can stay. Werkzeug's server is meant for development.
+
+Environment, with the defaults:
+  HOST=127.0.0.1               address to listen on; 0.0.0.0 for all
+  PORT=5001                    port to listen on
+  ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
+  GROUP=http://127.0.0.1:5000  URL of the group
+
+Results are in results.db of the working directory.
+"""
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+
+import flask
+import requests
+import werkzeug.serving
+
+HOST = os.environ.get("HOST") or "127.0.0.1"
+PORT = int(os.environ.get("PORT") or 5001)
+ADVERTISED_HOST = os.environ.get("ADVERTISED_HOST") or HOST
+GROUP = os.environ.get("GROUP") or "http://127.0.0.1:5000"
+CONSUMER_ID = f"{ADVERTISED_HOST}:{PORT}"
+
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+logging.getLogger("werkzeug").setLevel(logging.WARNING)  # Requests are not logged.
+app = flask.Flask(__name__)
+places = threading.Semaphore(16)  # How many messages it works on at once.
 db = sqlite3.connect("results.db", check_same_thread=False)
-db.executescript("""PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-    CREATE TABLE IF NOT EXISTS results (message_id TEXT PRIMARY KEY, result TEXT)""")
+db.executescript("""
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    CREATE TABLE IF NOT EXISTS results (message_id TEXT PRIMARY KEY, result TEXT);
+""")
+db_lock = threading.Lock()
+
+
+class BadMessage(Exception):
+    """The message is at fault: no other worker gets it, it becomes a dead letter."""
+
+
 def work(message):
+    """The result of a message. What this raises, but BadMessage, sends the message to another worker."""
     return message["message_id"].upper()
+
+
+def store(message_id, result):
+    """Stores id and result in one step; False when the id was there, so that it has one result."""
+    with db_lock, db:
+        row = (message_id, result)
+        return db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", row).rowcount == 1
+
 
 @app.get("/health")
 def health():
     return {"message": "Application is running"}
 
+
 @app.post("/processMessage")
-def process():  # What it raises is answered 500, and another worker gets the message.
-    message = flask.request.get_json()  # 400 when it is no JSON: to the dead letters.
-    if not isinstance(message, dict) or "message_id" not in message:
-        flask.abort(400)
-    if not at_once.acquire(blocking=False):
+def process_message():
+    message = flask.request.get_json(force=True, silent=True)  # None when it is no JSON.
+    if not isinstance(message, dict) or not isinstance(message.get("message_id"), str):
+        logging.info("rejected what is no message")
+        return {"error": "this is no object with a string message_id"}, 400
+    if not places.acquire(blocking=False):
         return {"error": "busy"}, 429, {"Retry-After": "1"}
     try:
-        row = message["message_id"], work(message)
-        with lock, db:  # Id and result in one step: a message that comes twice has one result.
-            is_new = db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", row).rowcount
+        return process(message)
     finally:
-        at_once.release()
-    print(f"{'processed' if is_new else 'seen before:'} {row[0]}\n", end="", flush=True)
+        places.release()
+
+
+def process(message):
+    message_id = message["message_id"]
+    try:
+        is_new = store(message_id, work(message))
+    except BadMessage as error:
+        logging.info("rejected %s: %s", message_id, error)
+        return {"error": str(error)}, 400
+    except Exception as error:  # A bug or a full disk: the message can do nothing about it.
+        logging.info("failed %s: %r", message_id, error)
+        return {"error": repr(error)}, 500
+    logging.info("%s %s", "processed" if is_new else "seen before:", message_id)
     return {} if is_new else {"result": "duplicate"}
-def tell_group(path):
-    try: return requests.post(GROUP + path, json={"consumer_id": f"127.0.0.1:{PORT}"}, timeout=5).ok
-    except requests.RequestException: return False
-server = werkzeug.serving.make_server("127.0.0.1", PORT, app, threaded=True)
-server.daemon_threads = False
-threading.Thread(target=server.serve_forever).start()
-for name in (signal.SIGINT, signal.SIGTERM): signal.signal(name, lambda *_: sys.exit())
-try:
-    while True: time.sleep(10 if tell_group("/checkMembership") or tell_group("/register") else 1)
-finally: tell_group("/unregister"), server.shutdown(), server.server_close()  # Waits for what runs.
+
+
+def group_agrees(path):
+    """Calls the group about this worker; whether it answers 200."""
+    try:
+        return requests.post(GROUP + path, json={"consumer_id": CONSUMER_ID}, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def stay_registered():
+    while True:
+        if group_agrees("/checkMembership"):
+            time.sleep(10)
+        elif group_agrees("/register"):
+            logging.info("registered %s with %s", CONSUMER_ID, GROUP)
+        else:
+            logging.info("cannot register with %s, trying again", GROUP)
+            time.sleep(1)
+
+
+def main():
+    server = werkzeug.serving.make_server(HOST, PORT, app, threaded=True)
+    server.daemon_threads = False  # server_close() waits for what runs.
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: sys.exit())
+        stay_registered()
+    finally:
+        group_agrees("/unregister")
+        server.shutdown()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()

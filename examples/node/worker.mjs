@@ -1,40 +1,138 @@
-// A whole worker, with Node's standard library alone (20 or later): change `work`, the rest can stay.
-import { createHash } from "node:crypto";
-import { linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+// A worker with Node's standard library alone (20 or later). Change `work`; the rest can stay.
+//
+// Environment, with the defaults:
+//   HOST=127.0.0.1               address to listen on; 0.0.0.0 for all
+//   PORT=5001                    port to listen on
+//   ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
+//   GROUP=http://127.0.0.1:5000  URL of the group
+//
+// Results are in the folder results of the working directory.
+import { createHash, randomUUID } from "node:crypto";
+import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-const { PORT = "5001", GROUP = "http://127.0.0.1:5000" } = process.env;
-const work = async (message) => message.message_id.toUpperCase();
 
-function store(id, result) { // In one step, under a name the id gives; false when it is there.
-  const name = `results/${createHash("sha256").update(id).digest("hex")}`, draft = `${name}.${process.pid}`;
-  writeFileSync(draft, result);
-  try { linkSync(draft, name); } catch (error) { if (error.code === "EEXIST") return false; throw error; }
-  finally { rmSync(draft); }
-  return true;
+const HOST = process.env.HOST || "127.0.0.1";
+const PORT = Number(process.env.PORT || 5001);
+const ADVERTISED_HOST = process.env.ADVERTISED_HOST || HOST;
+const GROUP = process.env.GROUP || "http://127.0.0.1:5000";
+const CONSUMER_ID = `${ADVERTISED_HOST}:${PORT}`;
+
+/** The message is at fault: no other worker gets it, it becomes a dead letter. */
+class BadMessage extends Error {}
+
+/** The result of a message. What this throws, but BadMessage, sends the message to another worker. */
+async function work(message) {
+  return message.message_id.toUpperCase();
 }
-async function answer(request) { // A status and a body. What is thrown is answered 500: try elsewhere.
-  if (request.method === "GET") return [200, { message: "Application is running" }];
-  let message, body = "";
-  for await (const chunk of request.setEncoding("utf8")) body += chunk;
-  try { message = JSON.parse(body); } catch { return [400, { error: "no JSON" }]; }
-  if (typeof message?.message_id !== "string") return [400, { error: "no message_id" }];
-  const isNew = store(message.message_id, await work(message));
-  console.log(isNew ? "processed" : "seen before:", message.message_id);
-  return [200, isNew ? {} : { result: "duplicate" }];
+
+function parse(body) {
+  let message;
+  try {
+    message = JSON.parse(body);
+  } catch (error) {
+    throw new BadMessage(`this is no JSON: ${error.message}`);
+  }
+  if (typeof message?.message_id !== "string") {
+    throw new BadMessage("this is no object with a string message_id");
+  }
+  return message;
 }
-const tellGroup = (path) => fetch(GROUP + path, { method: "POST", signal: AbortSignal.timeout(5_000),
-  headers: { "Content-Type": "application/json" }, body: JSON.stringify({ consumer_id: `127.0.0.1:${PORT}` }),
-}).then(({ ok }) => ok, () => false);
-const server = createServer({ keepAliveTimeout: 20_000 }, (request, response) => answer(request)
-  .catch((error) => [500, { error: String(error) }])
-  .then(([status, body]) => response.writeHead(status).end(JSON.stringify(body))));
-const end = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => end.abort());
-mkdirSync("results", { recursive: true });
-server.listen(Number(PORT), "127.0.0.1", async () => { // Registers, and again when it is no member any more.
-  while (!end.signal.aborted) await sleep(await tellGroup("/checkMembership") || await tellGroup("/register")
-    ? 10_000 : 1_000, null, { signal: end.signal }).catch(() => {});
-  await tellGroup("/unregister");
+
+/** Stores a result in one step, under a name made of the id; false when the name was there. */
+async function store(messageId, result) {
+  const name = `results/${createHash("sha256").update(messageId).digest("hex")}`;
+  const draft = `${name}.${randomUUID()}`;
+  try {
+    await writeFile(draft, result);
+    await link(draft, name);
+    return true;
+  } catch (error) {
+    if (error.code === "EEXIST") return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** The answer to one message: its status and content. */
+async function processMessage(body) {
+  let messageId = "(no id)";
+  try {
+    const message = parse(body);
+    messageId = message.message_id;
+    const isNew = await store(messageId, await work(message));
+    console.log(isNew ? "processed" : "seen before:", messageId);
+    return [200, isNew ? {} : { result: "duplicate" }];
+  } catch (error) {
+    if (error instanceof BadMessage) {
+      console.log(`rejected ${messageId}: ${error.message}`);
+      return [400, { error: error.message }];
+    }
+    // A bug or a full disk: the message can do nothing about it.
+    console.log(`failed ${messageId}: ${error}`);
+    return [500, { error: String(error) }];
+  }
+}
+
+async function answer(request) {
+  switch (`${request.method} ${request.url}`) {
+    case "GET /health":
+      return [200, { message: "Application is running" }];
+    case "POST /processMessage":
+      return processMessage(await text(request));
+    default:
+      return [404, { error: "there is no such path" }];
+  }
+}
+
+// Idle connections are kept for longer than the group keeps them.
+const server = createServer({ keepAliveTimeout: 20_000 }, async (request, response) => {
+  try {
+    const [status, content] = await answer(request);
+    response.writeHead(status, { "Content-Type": "application/json" });
+    response.end(JSON.stringify(content));
+  } catch {
+    response.destroy(); // The request broke off.
+  }
+});
+
+/** Calls the group about this worker; whether it answers 200. */
+async function groupAgrees(path) {
+  try {
+    const response = await fetch(GROUP + path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ consumer_id: CONSUMER_ID }),
+      signal: AbortSignal.timeout(5_000),
+    });
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function stayRegistered(signal) {
+  while (!signal.aborted) {
+    let pause = 0;
+    if (await groupAgrees("/checkMembership")) {
+      pause = 10_000;
+    } else if (await groupAgrees("/register")) {
+      console.log(`registered ${CONSUMER_ID} with ${GROUP}`);
+    } else {
+      console.log(`cannot register with ${GROUP}, trying again`);
+      pause = 1_000;
+    }
+    await sleep(pause, null, { signal }).catch(() => {}); // Woken up to end.
+  }
+}
+
+const ending = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => ending.abort());
+await mkdir("results", { recursive: true });
+server.listen(PORT, HOST, async () => {
+  await stayRegistered(ending.signal);
+  await groupAgrees("/unregister");
   server.close(); // Finishes what runs.
 });

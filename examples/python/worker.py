@@ -1,40 +1,151 @@
-"""A whole worker, with Python's standard library alone: change `work`, the rest can stay."""
-import json, os, signal, sqlite3, sys, threading, time, urllib.request
+"""A worker with Python's standard library alone (3.9 or later). Change `work`; the rest can stay.
+
+Environment, with the defaults:
+  HOST=127.0.0.1               address to listen on; 0.0.0.0 for all
+  PORT=5001                    port to listen on
+  ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
+  GROUP=http://127.0.0.1:5000  URL of the group
+
+Results are in results.db of the working directory.
+"""
+import http.client
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-PORT, GROUP = os.environ.get("PORT", "5001"), os.environ.get("GROUP", "http://127.0.0.1:5000")
-db, lock = sqlite3.connect("results.db", check_same_thread=False), threading.Lock()
+
+HOST = os.environ.get("HOST") or "127.0.0.1"
+PORT = int(os.environ.get("PORT") or 5001)
+ADVERTISED_HOST = os.environ.get("ADVERTISED_HOST") or HOST
+GROUP = os.environ.get("GROUP") or "http://127.0.0.1:5000"
+CONSUMER_ID = f"{ADVERTISED_HOST}:{PORT}"
+
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+db = sqlite3.connect("results.db", check_same_thread=False)
 db.execute("CREATE TABLE IF NOT EXISTS results (message_id TEXT PRIMARY KEY, result TEXT)")
-class BadMessage(Exception): "For `work` to raise: the message is at fault, and goes to the dead letters."
-def work(message):  # Whatever else it raises, such as a KeyError, sends the message to another worker.
+db_lock = threading.Lock()
+
+
+class BadMessage(Exception):
+    """The message is at fault: no other worker gets it, it becomes a dead letter."""
+
+
+def work(message):
+    """The result of a message. What this raises, but BadMessage, sends the message to another worker."""
     return message["message_id"].upper()
-def process(body):
-    try: name = (message := json.loads(body))["message_id"]
-    except (ValueError, KeyError, TypeError): return {"status": 400, "error": "this is no message"}
+
+
+def parse(body):
     try:
-        row = name, work(message)
-        with lock, db:  # Id and result in one step: a message that comes twice has one result.
-            is_new = db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", row).rowcount
-    except Exception as error:
-        return {"status": 400 if isinstance(error, BadMessage) else 500, "error": repr(error)}
-    print(f"{'processed' if is_new else 'seen before:'} {name}\n", end="", flush=True)
+        message = json.loads(body)
+    except ValueError as error:
+        raise BadMessage(f"this is no JSON: {error}") from error
+    if not isinstance(message, dict) or not isinstance(message.get("message_id"), str):
+        raise BadMessage("this is no object with a string message_id")
+    return message
+
+
+def store(message_id, result):
+    """Stores id and result in one step; False when the id was there, so that it has one result."""
+    with db_lock, db:
+        row = (message_id, result)
+        return db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", row).rowcount == 1
+
+
+def process(body):
+    """The answer to one message, with its HTTP status."""
+    message_id = "(no id)"
+    try:
+        message = parse(body)
+        message_id = message["message_id"]
+        is_new = store(message_id, work(message))
+    except BadMessage as error:
+        logging.info("rejected %s: %s", message_id, error)
+        return {"status": 400, "error": str(error)}
+    except Exception as error:  # A bug or a full disk: the message can do nothing about it.
+        logging.info("failed %s: %r", message_id, error)
+        return {"status": 500, "error": repr(error)}
+    logging.info("%s %s", "processed" if is_new else "seen before:", message_id)
     return {"status": 200} if is_new else {"status": 200, "result": "duplicate"}
+
+
 class Handler(BaseHTTPRequestHandler):
-    protocol_version, timeout = "HTTP/1.1", 20  # Keeps connections for longer than the group does.
-    def do_GET(self): self.answer({"status": 200, "max_batch": 50}); self.close_connection = True
+    protocol_version = "HTTP/1.1"  # Connections are kept,
+    timeout = 20  # for more seconds than the group keeps them.
+    wbufsize = -1  # Head and body go out in one write.
+
+    def do_GET(self):
+        self.close_connection = True
+        self.answer(200, {"message": "Application is running", "max_batch": 50})
+
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-        many = body.split(b"\n")[:-1] if self.path == "/processMessages" else []
-        self.answer({"status": 200, "results": list(map(process, many))} if many else process(body))
-    def answer(self, said):
-        body, head = json.dumps(said), f"HTTP/1.1 {said['status']} \r\nContent-Length: "
-        self.wfile.write(f"{head}{len(body)}\r\n\r\n{body}".encode())
-class Server(ThreadingHTTPServer): request_queue_size, daemon_threads = 128, False
-def tell_group(path, body=json.dumps({"consumer_id": f"127.0.0.1:{PORT}"}).encode()):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/processMessages":  # One message a line.
+            lines = body.rstrip(b"\n").split(b"\n")
+            self.answer(200, {"results": [process(line) for line in lines]})
+        elif self.path == "/processMessage":
+            answer = process(body)
+            self.answer(answer["status"], answer)
+        else:
+            self.answer(404, {"error": "there is no such path"})
+
+    def answer(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Requests are not logged: `process` says what became of each message."""
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # How many connections may wait to be accepted.
+    daemon_threads = False  # server_close() waits for what runs.
+
+
+def group_agrees(path):
+    """Calls the group about this worker; whether it answers 200."""
+    body = json.dumps({"consumer_id": CONSUMER_ID}).encode()
     request = urllib.request.Request(GROUP + path, body, {"Content-Type": "application/json"})
-    try: return urllib.request.urlopen(request, timeout=5).status == 200
-    except OSError: return False  # It is not there, or says no.
-threading.Thread(target=(server := Server(("127.0.0.1", int(PORT)), Handler)).serve_forever).start()
-for name in (signal.SIGINT, signal.SIGTERM): signal.signal(name, lambda *_: sys.exit())
-try:
-    while True: time.sleep(10 if tell_group("/checkMembership") or tell_group("/register") else 1)
-finally: tell_group("/unregister"), server.shutdown(), server.server_close()  # Waits for what runs.
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except (OSError, http.client.HTTPException):  # It is not there, or says no.
+        return False
+
+
+def stay_registered():
+    while True:
+        if group_agrees("/checkMembership"):
+            time.sleep(10)
+        elif group_agrees("/register"):
+            logging.info("registered %s with %s", CONSUMER_ID, GROUP)
+        else:
+            logging.info("cannot register with %s, trying again", GROUP)
+            time.sleep(1)
+
+
+def main():
+    server = Server((HOST, PORT), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: sys.exit())
+        stay_registered()
+    finally:
+        group_agrees("/unregister")
+        server.shutdown()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,8 +15,11 @@ use harness::{
 use local_stack::binaries::workspace;
 use serde_json::json;
 
-/// The most lines a worker of `examples/` may have.
-const MAX_LINES: usize = 40;
+/// The most lines a worker of `examples/` may have: what a newcomer reads at one go.
+const MAX_LINES: usize = 160;
+
+/// What the workers read from the environment.
+const VARIABLES: [&str; 4] = ["HOST", "PORT", "ADVERTISED_HOST", "GROUP"];
 
 /// No attempt is given up because the machine is busy, so that each message is tried once.
 const PATIENT: [&str; 2] = ["--attemptTimeoutMs", "25000"];
@@ -86,16 +89,21 @@ fn first_half(count: u64) -> Result<usize> {
     Ok(usize::try_from(count / 2)?)
 }
 
+/// Waits until a worker listens.
+async fn wait_until_listening(worker: &Worker) -> Result<()> {
+    wait_until("the worker to listen", PATIENCE, async || {
+        let answer = get_from(&worker.url("/health")).await;
+        Ok(answer.is_ok_and(|answer| answer.status == 200))
+    })
+    .await
+}
+
 async fn it_says_whose_fault_it_is(language: Language) -> Result<()> {
     let Some(workshop) = Workshop::open(language)? else {
         return Ok(());
     };
     let worker = workshop.start("http://127.0.0.1:1")?;
-    wait_until("the worker to listen", PATIENCE, async || {
-        let answer = get_from(&worker.url("/health")).await;
-        Ok(answer.is_ok_and(|answer| answer.status == 200))
-    })
-    .await?;
+    wait_until_listening(&worker).await?;
     let url = worker.url("/processMessage");
     let (message, other) = (json!({ "message_id": "ö" }), json!({ "message_id": "b" }));
     assert_eq!(post_to(&url, &message).await?.status, 200);
@@ -114,24 +122,62 @@ async fn it_says_whose_fault_it_is(language: Language) -> Result<()> {
     Ok(())
 }
 
-/// A bug in `work`, such as a property that it takes for granted, must not throw messages away.
+/// What `work` raises, such as for a property that it takes for granted, must not throw messages away.
 async fn a_bug_of_its_own_is_no_fault_of_the_message(language: Language) -> Result<()> {
     let Some(workshop) = Workshop::open(language)? else {
         return Ok(());
     };
-    let worker = workshop.start_with_bug("http://127.0.0.1:1")?;
-    wait_until("the worker to listen", PATIENCE, async || {
-        let answer = get_from(&worker.url("/health")).await;
-        Ok(answer.is_ok_and(|answer| answer.status == 200))
-    })
-    .await?;
+    let worker = workshop.start_working_on_text("http://127.0.0.1:1")?;
+    wait_until_listening(&worker).await?;
     let url = worker.url("/processMessage");
-    let answer = post_to(&url, &json!({ "message_id": "a" })).await?;
-    assert_eq!(answer.status, 500, "{answer:?}");
-    for bad in [&b"no JSON"[..], b"{}", b"[]", b"7", b"null"] {
+    for raises in [
+        json!({ "message_id": "a" }),
+        json!({ "message_id": "b", "text": 7 }),
+        json!({ "message_id": "c", "text": null }),
+    ] {
+        let answer = post_to(&url, &raises).await?;
+        assert_eq!(answer.status, 500, "{raises}: {answer:?}");
+    }
+    let fine = json!({ "message_id": "d", "text": "hello" });
+    assert_eq!(post_to(&url, &fine).await?.status, 200);
+    for bad in [
+        &b"no JSON"[..],
+        b"{}",
+        b"[]",
+        b"7",
+        b"null",
+        b"{\"message_id\":7}",
+    ] {
         assert_eq!(pass_on(&url, bad.to_vec()).await?.status, 400);
     }
-    assert_eq!(worker.processed(), Vec::<String>::new());
+    assert_eq!(worker.processed(), ["d"]);
+    Ok(())
+}
+
+async fn it_registers_what_the_environment_advertises(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language)? else {
+        return Ok(());
+    };
+    let redis = redis().await?;
+    let (group, bus) = (group(&redis, &PATIENT).await?, Bus::of(&redis));
+    let worker = workshop.start_advertised(&group.url(""), "localhost")?;
+    wait_until_joined(&group, worker.id()).await?;
+    wait_for_members(&bus, &[worker.id()]).await?;
+    bus.publish_id("a").await?;
+    wait_for_account(&group, 1, 0).await?;
+    let lines = worker.lines();
+    let of_message: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("processed"))
+        .collect();
+    assert_eq!(of_message, ["processed a"], "{lines:?}");
+    let registered = format!("registered {} with {}", worker.id(), group.url(""));
+    assert_eq!(
+        lines.iter().filter(|line| **line == registered).count(),
+        1,
+        "{lines:?}"
+    );
+    assert_eq!(lines.len(), 2, "{lines:?}");
     Ok(())
 }
 
@@ -176,6 +222,11 @@ macro_rules! in_each {
             }
 
             #[tokio::test]
+            async fn it_registers_what_the_environment_advertises() -> Result<()> {
+                super::it_registers_what_the_environment_advertises(Language::$language).await
+            }
+
+            #[tokio::test]
             async fn it_registers_when_the_group_is_there_and_again() -> Result<()> {
                 super::it_registers_when_the_group_is_there_and_again(Language::$language).await
             }
@@ -186,17 +237,26 @@ macro_rules! in_each {
 in_each!(python: Python, flask: Flask, node: Node, shell: Shell);
 
 #[test]
-fn no_worker_has_more_than_40_lines() -> Result<()> {
+fn each_worker_is_short_and_says_what_it_reads_from_the_environment() -> Result<()> {
     let mut seen = 0;
     for language in fs::read_dir(workspace().join("examples"))? {
         for file in fs::read_dir(language?.path())? {
             let path = file?.path();
             let name = path.file_stem().context("a name")?;
-            if name == "worker" {
-                let lines = fs::read_to_string(&path)?.lines().count();
-                assert!(lines <= MAX_LINES, "{} has {lines}", path.display());
-                seen += 1;
+            if name != "worker" {
+                continue;
             }
+            let text = fs::read_to_string(&path)?;
+            let lines = text.lines().count();
+            assert!(lines <= MAX_LINES, "{} has {lines}", path.display());
+            for variable in VARIABLES {
+                let is_told = text.lines().take(12).any(|line| {
+                    let line = line.trim_start_matches(['#', '/', ' ']);
+                    line.starts_with(&format!("{variable}="))
+                });
+                assert!(is_told, "{} does not tell of {variable}", path.display());
+            }
+            seen += 1;
         }
     }
     assert_eq!(seen, Language::ALL.len());

@@ -57,21 +57,26 @@ impl Workshop {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, group_url: &str) -> Result<Worker> {
-        self.run(&workspace().join(self.script()), group_url)
+        self.run(
+            &workspace().join(self.script()),
+            group_url,
+            "127.0.0.1",
+            &[],
+        )
     }
 
-    /// Starts a worker whose `work` looks for a property that messages do not have.
+    /// Starts a worker whose `work` takes for granted that a message has a `text`, and that it is one.
     ///
     /// # Errors
     /// When it cannot be started, or `work` is not as it was.
-    pub fn start_with_bug(&self, group_url: &str) -> Result<Worker> {
+    pub fn start_working_on_text(&self, group_url: &str) -> Result<Worker> {
         let (right, wrong) = match self.language {
             Language::Python | Language::Flask => (
                 r#"return message["message_id"]"#,
-                r#"return message["missing"]"#,
+                r#"return message["text"]"#,
             ),
-            Language::Node => ("=> message.message_id", "=> message.missing"),
-            Language::Shell => ("jq -r '.message_id |", "jq -r '.missing |"),
+            Language::Node => ("return message.message_id", "return message.text"),
+            Language::Shell => ("jq -r '.message_id |", "jq -r '.text |"),
         };
         let text = std::fs::read_to_string(workspace().join(self.script()))?;
         ensure!(
@@ -82,7 +87,16 @@ impl Workshop {
         let file = Path::new(self.script()).file_name().context("a name")?;
         let script = self.directory.path().join(file);
         std::fs::write(&script, text.replace(right, wrong))?;
-        self.run(&script, group_url)
+        self.run(&script, group_url, "127.0.0.1", &[])
+    }
+
+    /// Starts a worker that listens on all addresses and tells the group this host.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_advertised(&self, group_url: &str, host: &str) -> Result<Worker> {
+        let env = [("HOST", "0.0.0.0"), ("ADVERTISED_HOST", host)];
+        self.run(&workspace().join(self.script()), group_url, host, &env)
     }
 
     fn script(&self) -> &'static str {
@@ -94,13 +108,14 @@ impl Workshop {
         }
     }
 
-    fn run(&self, script: &Path, group_url: &str) -> Result<Worker> {
+    fn run(&self, script: &Path, group: &str, host: &str, env: &[(&str, &str)]) -> Result<Worker> {
         let port = fixed_port()?.to_string();
         let mut command = self.command(script);
-        command.env("PORT", &port).env("GROUP", group_url);
+        command.env("PORT", &port).env("GROUP", group);
+        command.envs(env.iter().copied());
         Ok(Worker {
             process: Service::spawn_other(script, command)?,
-            id: format!("127.0.0.1:{port}"),
+            id: format!("{host}:{port}"),
         })
     }
 
@@ -160,6 +175,9 @@ impl Workshop {
         let mut command = Command::new(&self.interpreter);
         command.arg(script);
         command.current_dir(self.directory.path());
+        for name in ["HOST", "ADVERTISED_HOST"] {
+            command.env_remove(name);
+        }
         command
     }
 }
@@ -175,6 +193,12 @@ impl Worker {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.id)
+    }
+
+    /// All that it printed.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.process.logs()
     }
 
     /// The ids of the messages it said it has processed, in order, each as often as it said so.
