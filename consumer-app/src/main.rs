@@ -7,6 +7,7 @@ mod settings;
 
 use std::process::ExitCode;
 
+use build_stamp::BUILD;
 use consumer_kit::{Consumer, ConsumerSettings};
 use mimalloc::MiMalloc;
 use sample_processor::SampleProcessor;
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         async |settings: (ConsumerSettings, SampleSettings)| {
             let (settings, sample) = settings;
             let processor = SampleProcessor::new(sample.processing_delay());
-            Consumer::bind(settings, processor).await?.run().await
+            let consumer = Consumer::bind(settings, processor).await?;
+            consumer.built_from(BUILD).run().await
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use build_stamp::BUILD;
 use serde::Deserialize;
 use service_kit::{
     program,
@@ -13,7 +14,7 @@ pub(crate) const PROGRAM: Program = Program {
     name: "consumer-app",
     about: "A worker of the consumer group: takes messages over HTTP, adds a random property, and \
             writes them to the stream of processed messages.",
-    version: env!("CARGO_PKG_VERSION"),
+    build: BUILD,
     default_file: "config/consumer-app.properties",
     settings: &[consumer_kit::SETTINGS, SAMPLE_SETTINGS],
     service: program::SETTINGS,

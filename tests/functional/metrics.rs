@@ -1,15 +1,16 @@
 //! `GET /metrics`: what is served, and what is written about it.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use harness::{
     Bus, PATIENCE, Service,
     prometheus::programs,
-    services::{consumer, consumer_without_group, group, id_of, redis, wait_until_left},
+    services::{binaries, consumer, consumer_without_group, group, id_of, redis, wait_until_left},
     wait_until,
 };
 use local_stack::binaries::workspace;
+use tokio::process::Command;
 
 /// What a service serves; it is served whatever happens.
 async fn page(service: &Service) -> Result<String> {
@@ -100,4 +101,33 @@ async fn a_consumer_that_pulls_tells_how_old_its_messages_were() -> Result<()> {
     wait_for_line(&consumer, "consumer_processed_total 50").await?;
     wait_for_line(&consumer, "consumer_message_age_seconds_count 50").await?;
     wait_for_line(&consumer, "consumer_work_in_flight 0").await
+}
+
+/// What a program says it was built from, as labels of a metric.
+async fn labels_of(program: &Path) -> Result<String> {
+    let output = Command::new(program).arg("--version").output().await?;
+    let said = String::from_utf8(output.stdout)?;
+    let (start, rest) = said.split_once(" (commit ").context("no commit")?;
+    let (_, version) = start.split_once(' ').context("no version")?;
+    let (commit, rest) = rest.split_once(", built ").context("no date")?;
+    let date = rest.trim_end().strip_suffix(')').context("no end")?;
+    ensure!(date.len() == "2026-01-31".len(), "{said}");
+    // The metrics have them in the order of the alphabet.
+    Ok(format!(
+        "{{build_date=\"{date}\",commit=\"{commit}\",version=\"{version}\"}}"
+    ))
+}
+
+#[tokio::test]
+async fn the_metrics_tell_the_build_as_the_programs_do() -> Result<()> {
+    let binaries = binaries().await?;
+    let redis = redis().await?;
+    let group = group(&redis, &[]).await?;
+    let consumer = consumer(&redis, &group, &[]).await?;
+    let of_group = labels_of(&binaries.group).await?;
+    wait_for_line(&group, &format!("consumer_group_build_info{of_group} 1")).await?;
+    let of_consumer = labels_of(&binaries.consumer).await?;
+    wait_for_line(&consumer, &format!("consumer_build_info{of_consumer} 1")).await?;
+    assert_eq!(labels_of(&binaries.publisher).await?, of_group);
+    Ok(())
 }

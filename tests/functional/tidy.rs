@@ -16,14 +16,21 @@ const MAX_LINES: usize = 300;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("service-kit", &[]),
+    ("build-stamp", &["service-kit"]),
     ("redis-bus", &["protocol"]),
     ("consumer-kit", &["protocol", "redis-bus", "service-kit"]),
     (
         "consumer-group-app",
-        &["protocol", "redis-bus", "service-kit"],
+        &["build-stamp", "protocol", "redis-bus", "service-kit"],
     ),
-    ("consumer-app", &["consumer-kit", "service-kit"]),
-    ("publisher", &["protocol", "redis-bus", "service-kit"]),
+    (
+        "consumer-app",
+        &["build-stamp", "consumer-kit", "service-kit"],
+    ),
+    (
+        "publisher",
+        &["build-stamp", "protocol", "redis-bus", "service-kit"],
+    ),
 ];
 
 /// Packages nobody ships.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
+use build_stamp::BUILD;
 use service_kit::{
     metrics::{METRICS, Metric, Scrape},
     supervisor::Supervisor,
@@ -241,9 +242,9 @@ fn add_process(scrape: &Scrape, state: &AppState) {
     scrape.counter(restarts, state.metrics.supervisor.restarts());
     let build = Metric {
         name: "consumer_group_build_info",
-        help: "1, with the version as a label.",
+        help: "1, with what the program was built from as labels.",
     };
-    scrape.info(build, "version", env!("CARGO_PKG_VERSION"));
+    scrape.build(build, &BUILD);
 }
 
 fn to_u64(count: usize) -> u64 {

@@ -1,5 +1,6 @@
 //! The list of all settings: flags, environment, file keys, defaults and help come from here.
 
+use build_stamp::BUILD;
 use protocol::keys;
 use redis_bus::RedisUrl;
 use service_kit::{
@@ -12,7 +13,7 @@ pub(crate) const PROGRAM: Program = Program {
     name: "consumer-group-app",
     about: "Turns a Redis Pub/Sub channel into a consumer group: hands each message published to exactly \
             one of the registered consumers, over HTTP.",
-    version: env!("CARGO_PKG_VERSION"),
+    build: BUILD,
     default_file: "config/consumer-group-app.properties",
     settings: &[
         &REDIS,

@@ -5,14 +5,14 @@ mod parts;
 use anyhow::{Context, anyhow, bail};
 use protocol::ConsumerId;
 use redis_bus::{Connection, Endpoint, commit::ProcessedStream, requirements::until_unusable};
-use service_kit::{shutdown::Signals, telemetry::chain};
+use service_kit::{build::Build, shutdown::Signals, telemetry::chain};
 use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, warn};
 
 use self::parts::{Frame, Parts, Running};
 use crate::{
     ConsumerSettings, Processor, advertised::consumer_id, metrics::ConsumerMetrics,
-    processing::Processing, settings::Intake,
+    processing::Processing, program::BUILD, settings::Intake,
 };
 
 /// A consumer that listens already and answers once it is run.
@@ -23,6 +23,7 @@ pub struct Consumer<P> {
     endpoint: Endpoint,
     listener: TcpListener,
     id: ConsumerId,
+    build: Build,
 }
 
 impl<P: Processor> Consumer<P> {
@@ -43,7 +44,14 @@ impl<P: Processor> Consumer<P> {
             endpoint,
             listener,
             id,
+            build: BUILD,
         })
+    }
+
+    /// The same consumer, whose metrics tell what it was built from.
+    #[must_use]
+    pub fn built_from(self, build: Build) -> Self {
+        Self { build, ..self }
     }
 
     /// What the group knows the consumer by.
@@ -93,6 +101,7 @@ impl<P: Processor> Consumer<P> {
             endpoint,
             listener,
             id,
+            build,
         } = self;
         let connection = Connection::new(endpoint.clone());
         log_redis(&connection).await;
@@ -105,7 +114,7 @@ impl<P: Processor> Consumer<P> {
             processing: Processing::new(processor, concurrency, id.clone(), metrics.clone()),
             listener,
             id,
-            frame: Frame::new(metrics),
+            frame: Frame::new(metrics, build),
         };
         match settings.consumer.intake {
             Intake::Push => parts.push(stream, connection, &settings),

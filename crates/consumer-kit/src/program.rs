@@ -2,15 +2,18 @@
 
 use std::{env, process::ExitCode};
 
-use service_kit::{program, settings::Program};
+use service_kit::{build::Build, program, settings::Program};
 
 use crate::{Consumer, ConsumerSettings, Processor, SETTINGS};
+
+/// What a worker is built from as far as this library knows; its own commit and date are its author's to know.
+pub(crate) const BUILD: Build = Build::of_version(env!("CARGO_PKG_VERSION"));
 
 /// What [`main`] takes settings for: flags and environment are `consumer-app`'s.
 const PROGRAM: Program = Program {
     name: "consumer-app",
     about: "A worker of the consumer group.",
-    version: env!("CARGO_PKG_VERSION"),
+    build: BUILD,
     default_file: "config/consumer-app.properties",
     settings: &[SETTINGS],
     service: program::SETTINGS,

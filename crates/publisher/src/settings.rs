@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use build_stamp::BUILD;
 use protocol::keys;
 use redis_bus::{RedisSettings, RedisUrl};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ pub(crate) const PROGRAM: Program = Program {
     about: "Publishes messages to the channel that consumer-group-app listens to.\n\n\
             Redis keeps nothing that is published: who is not subscribed at that moment never gets it. The \
             closing account says how many subscribers each message reached.",
-    version: env!("CARGO_PKG_VERSION"),
+    build: BUILD,
     default_file: "config/publisher.properties",
     settings: &[PUBLISHING, &common::redis(RedisUrl::check), NAMES],
     service: &[],

@@ -5,6 +5,7 @@
 //! | [`settings`] | flags, environment, file and defaults, merged into one checked struct |
 //! | [`documents`] | shell completions and a manual page, made of the flags themselves |
 //! | [`program`] | what every `main` does around its service |
+//! | [`build`] | what a program was built from |
 //! | [`output`] | standard output and standard error, which may be closed, or full |
 //! | [`telemetry`] | log output as text or JSON |
 //! | [`spans`] | spans for an OpenTelemetry collector, where one is set |
@@ -29,6 +30,7 @@ pub mod api_docs;
 pub mod api_error;
 pub mod backoff;
 pub mod batches;
+pub mod build;
 pub mod delivery_rate;
 mod descriptors;
 pub mod documents;

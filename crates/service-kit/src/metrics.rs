@@ -10,13 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector, process_collector::ProcessCollector,
 };
 pub use prometheus::{Histogram, IntCounter as Counter, IntCounterVec};
 use tracing::error;
 
-use crate::telemetry;
+use crate::{build::Build, telemetry};
 
 /// The path, on every service.
 pub const METRICS: &str = "/metrics";
@@ -175,10 +175,11 @@ impl Scrape {
         });
     }
 
-    /// A constant 1 whose labels tell something.
-    pub fn info(&self, metric: Metric<'_>, label: &str, value: &str) {
-        self.add(GaugeVec::new(metric.opts(), &[label]), |gauges| {
-            gauges.with_label_values(&[value]).set(1.0);
+    /// A constant 1 whose labels tell what the program was built from.
+    pub fn build(&self, metric: Metric<'_>, build: &Build) {
+        let [names, values] = build.labels();
+        self.add(IntGaugeVec::new(metric.opts(), &names), |gauges| {
+            gauges.with_label_values(&values).set(1);
         });
     }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tracing::{error, info, warn};
 
 use crate::{
+    build::Build,
     descriptors, documents, huge_pages, output,
     settings::{Loaded, Program, Setting, SettingsError, asks_for_check},
     shutdown::{self, ServiceSettings},
@@ -145,9 +146,12 @@ pub fn refuse(program: &Program, cause: &SettingsError) -> ExitCode {
 
 /// Says first of all what runs, and what was set about it.
 fn announce(program: &Program, loaded: &Loaded) {
-    let Program { name, version, .. } = *program;
+    let Program { name, build, .. } = *program;
+    let Build {
+        version, commit, ..
+    } = build;
     let settings = program.changed(loaded);
-    info!(version, settings, "{name} starts");
+    info!(version, commit, settings, "{name} starts");
 }
 
 fn print_failure(name: &str, what: &str) {

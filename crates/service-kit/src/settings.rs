@@ -30,6 +30,7 @@ pub use self::{
     ini::FileError,
     kind::{Check, Range, ValueKind},
 };
+use crate::build::Build;
 
 /// How alike two keys must be for one to be meant by the other, of 1.
 const LEAST_LIKENESS: f64 = 0.7;
@@ -60,8 +61,8 @@ pub struct Program {
     pub name: &'static str,
     /// What it is, in a sentence.
     pub about: &'static str,
-    /// Its version.
-    pub version: &'static str,
+    /// What it was built from.
+    pub build: Build,
     /// The file that is read when no flag names another, relative to the working directory.
     pub default_file: &'static str,
     /// Everything that can be set, in one or more lists.

@@ -131,7 +131,7 @@ impl Export {
             .build();
         let resource = Resource::builder()
             .with_service_name(program.name)
-            .with_attribute(KeyValue::new("service.version", program.version))
+            .with_attribute(KeyValue::new("service.version", program.build.version))
             .build();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(processor)

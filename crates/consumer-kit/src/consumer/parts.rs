@@ -15,6 +15,7 @@ use redis_bus::{
     probe::{Need, Probe},
 };
 use service_kit::{
+    build::Build,
     http_server::HttpServer,
     supervisor::{Role, Supervisor},
     telemetry::chain,
@@ -48,6 +49,7 @@ pub(super) struct Parts<P> {
 /// What holds the roles, from their start to their end.
 pub(super) struct Frame {
     metrics: ConsumerMetrics,
+    build: Build,
     supervisor: Supervisor,
     admission: Admission,
     taking_messages: CancellationToken,
@@ -127,9 +129,10 @@ impl<P: Processor> Parts<P> {
 }
 
 impl Frame {
-    pub(super) fn new(metrics: ConsumerMetrics) -> Self {
+    pub(super) fn new(metrics: ConsumerMetrics, build: Build) -> Self {
         Self {
             metrics,
+            build,
             supervisor: Supervisor::default(),
             admission: Admission::default(),
             taking_messages: CancellationToken::new(),
@@ -158,6 +161,7 @@ impl Frame {
             connection,
             registration,
             metrics: self.metrics.clone(),
+            build: self.build,
             supervisor: self.supervisor.clone(),
         }
     }

@@ -42,8 +42,8 @@ pub(super) async fn metrics(State(needs): State<HealthState>) -> Scrape {
     scrape.counter(restarts, needs.supervisor.restarts());
     let build = Metric {
         name: "consumer_build_info",
-        help: "1, with the version of consumer-kit as a label.",
+        help: "1, with what the program was built from as labels.",
     };
-    scrape.info(build, "version", env!("CARGO_PKG_VERSION"));
+    scrape.build(build, &needs.build);
     scrape
 }

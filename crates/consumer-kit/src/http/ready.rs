@@ -3,7 +3,7 @@
 use axum::extract::State;
 use protocol::http::READY;
 use redis_bus::{Connection, probe::Probe};
-use service_kit::{readiness::Readiness, supervisor::Supervisor};
+use service_kit::{build::Build, readiness::Readiness, supervisor::Supervisor};
 
 use super::Admission;
 use crate::{metrics::ConsumerMetrics, registrar::Registration};
@@ -11,6 +11,7 @@ use crate::{metrics::ConsumerMetrics, registrar::Registration};
 /// What a consumer needs to work, and what tells of it.
 #[derive(Debug, Clone)]
 pub(crate) struct HealthState {
+    pub(crate) build: Build,
     pub(crate) admission: Admission,
     pub(crate) connection: Connection,
     pub(crate) probe: Probe,

@@ -33,7 +33,7 @@ impl Program {
         let documents = documents::args().map(|arg| arg.help_heading(GENERAL));
         Command::new(self.name)
             .about(self.about)
-            .version(self.version)
+            .version(self.build.to_string())
             .after_help("Precedence: flag, environment, settings file, default.")
             .arg(file)
             .arg(check)

@@ -19,7 +19,7 @@ struct Redis {
 const PROGRAM: Program = Program {
     name: "sample-app",
     about: "A sample.",
-    version: "1",
+    build: Build::of_version("1"),
     default_file: "no/such/file.properties",
     settings: &[&[
         Setting {
