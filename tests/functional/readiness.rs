@@ -1,9 +1,11 @@
 //! `GET /ready`: who can work says so, and who cannot says why.
 
+use std::path::Path;
+
 use anyhow::Result;
 use harness::{
     Bus, PATIENCE, PrivateRedis, Service, calls,
-    services::{self, consumer_without_group, group, redis},
+    services::{self, Ended, binaries, consumer_without_group, group, redis, run},
     wait_until,
 };
 
@@ -184,5 +186,42 @@ async fn readiness_costs_redis_no_more_however_often_it_is_asked() -> Result<()>
         calls.parse::<u64>()? <= seconds + 2,
         "{calls} in {seconds} s"
     );
+    Ok(())
+}
+
+/// How `--checkHealth` ends with these settings.
+async fn check_health(program: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Ended> {
+    run(program, &[&["--checkHealth"], args].concat(), env).await
+}
+
+#[tokio::test]
+async fn a_program_checks_the_health_of_the_service_with_its_settings() -> Result<()> {
+    let binaries = binaries().await?;
+    let redis = redis().await?;
+    let mut group = group(&redis, &[]).await?;
+    let consumer = services::consumer(&redis, &group, &[]).await?;
+    for (service, program, variable) in [
+        (
+            &group,
+            &binaries.group,
+            "CONSUMER_GROUP_APP__REST_API__PORT",
+        ),
+        (
+            &consumer,
+            &binaries.consumer,
+            "CONSUMER_APP__REST_API__PORT",
+        ),
+    ] {
+        let env = [(variable, service.port_text())];
+        for host in ["127.0.0.1", "0.0.0.0", "localhost"] {
+            let ended = check_health(program, &["--restApiHost", host], &env).await?;
+            assert_eq!((ended.code, ended.output.as_str()), (Some(0), ""), "{host}");
+        }
+    }
+    group.kill().await?;
+    let port = group.port_text().to_owned();
+    let ended = check_health(&binaries.group, &["--restApiPort", &port], &[]).await?;
+    assert_eq!(ended.code, Some(1), "{}", ended.output);
+    assert!(ended.output.contains(&port), "{}", ended.output);
     Ok(())
 }

@@ -35,6 +35,7 @@ pub mod delivery_rate;
 mod descriptors;
 pub mod documents;
 pub mod escape;
+mod health_check;
 pub mod http_body;
 pub mod http_client;
 pub mod http_server;

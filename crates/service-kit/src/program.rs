@@ -8,8 +8,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     build::Build,
-    descriptors, documents, huge_pages, output,
-    settings::{Loaded, Program, Setting, SettingsError, asks_for_check},
+    descriptors, documents, health_check,
+    http_server::Address,
+    huge_pages, output,
+    settings::{Loaded, Program, Setting, SettingsError, asks_for_check, asks_for_health},
     shutdown::{self, ServiceSettings},
     spans::{self, Export, TelemetrySettings},
     telemetry::{self, LogGuard, LogSettings, chain},
@@ -25,6 +27,7 @@ pub const SETTINGS: &[&[Setting]] = &[shutdown::SETTINGS, telemetry::SETTINGS, s
 #[derive(Deserialize)]
 struct Common {
     log: LogSettings,
+    rest_api: Address,
     service: ServiceSettings,
     #[serde(default)]
     telemetry: TelemetrySettings,
@@ -39,12 +42,22 @@ pub enum Asked<S> {
     Answer(Vec<u8>),
 }
 
+/// What the command line of a service asks for.
+enum Task<S> {
+    /// That the service runs.
+    Run(Loaded, Common, S, LogGuard),
+    /// To be told something, and no more.
+    Tell(Vec<u8>),
+    /// Whether the service that listens here is healthy.
+    CheckHealth(Address),
+}
+
 /// Runs a service to its end: reads its settings by way of `read`, starts its log and a runtime, and turns its result
 /// into an exit code.
 ///
-/// 0 after success, and after `--help`, `--checkConfig` and the like; 1 after a failure, which is logged; 2 after a
-/// wrong command line; [`BAD_USAGE`] after other settings that cannot be used; [`output::IO_ERROR`] when what was asked
-/// for cannot be written.
+/// 0 after success, and after `--help`, `--checkConfig` and the like; 1 after a failure, which is logged, and after
+/// `--checkHealth` of a service that is not healthy; 2 after a wrong command line; [`BAD_USAGE`] after other settings
+/// that cannot be used; [`output::IO_ERROR`] when what was asked for cannot be written.
 pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
@@ -52,8 +65,9 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 ) -> ExitCode {
     huge_pages::do_without();
     let (loaded, common, settings, _log) = match prepare(program, read) {
-        Ok(Asked::Work(loaded, (common, settings, log))) => (loaded, common, settings, log),
-        Ok(Asked::Answer(answer)) => return output::print_and_end(program.name, &answer),
+        Ok(Task::Run(loaded, common, settings, log)) => (loaded, common, settings, log),
+        Ok(Task::Tell(answer)) => return output::print_and_end(program.name, &answer),
+        Ok(Task::CheckHealth(address)) => return tell_health(program.name, &address),
         Err(cause) => return refuse(program, &cause),
     };
     announce(program, &loaded);
@@ -95,7 +109,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
 fn prepare<S>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
-) -> Result<Asked<(Common, S, LogGuard)>, SettingsError> {
+) -> Result<Task<S>, SettingsError> {
     let matches = program.command().try_get_matches_from(env::args_os())?;
     let read = |loaded: &Loaded| {
         let common: Common = loaded.read()?;
@@ -103,10 +117,13 @@ fn prepare<S>(
         Ok((common, read(loaded)?, log))
     };
     Ok(match asked(program, program.command(), &matches, read)? {
-        Asked::Work(loaded, (common, settings, log)) => {
-            Asked::Work(loaded, (common, settings, telemetry::init(log)?))
+        Asked::Work(_, (common, ..)) if asks_for_health(&matches) => {
+            Task::CheckHealth(common.rest_api)
         }
-        Asked::Answer(answer) => Asked::Answer(answer),
+        Asked::Work(loaded, (common, settings, log)) => {
+            Task::Run(loaded, common, settings, telemetry::init(log)?)
+        }
+        Asked::Answer(answer) => Task::Tell(answer),
     })
 }
 
@@ -152,6 +169,17 @@ fn announce(program: &Program, loaded: &Loaded) {
     } = build;
     let settings = program.changed(loaded);
     info!(version, commit, settings, "{name} starts");
+}
+
+/// The exit code for the health of the service that listens here.
+fn tell_health(name: &str, address: &Address) -> ExitCode {
+    match health_check::check(address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            print_failure(name, &chain(&cause));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn print_failure(name: &str, what: &str) {

@@ -20,7 +20,7 @@ use config::Config;
 use serde::de::DeserializeOwned;
 use strsim::normalized_damerau_levenshtein as likeness;
 
-pub(crate) use self::command_line::asks_for_check;
+pub(crate) use self::command_line::{asks_for_check, asks_for_health};
 use self::{
     command_line::FILE_FLAG,
     merged::{Merged, Origin},

@@ -11,6 +11,9 @@ pub(super) const FILE_FLAG: &str = "configFilePath";
 /// The flag that has the settings told instead of used.
 const CHECK_FLAG: &str = "checkConfig";
 
+/// The flag that asks the service which runs with these settings.
+const HEALTH_FLAG: &str = "checkHealth";
+
 /// The heading of flags that are no settings.
 const GENERAL: &str = "General";
 
@@ -29,6 +32,17 @@ impl Program {
             .action(ArgAction::SetTrue)
             .help("Check the settings, print each with its source, and end")
             .help_heading(GENERAL);
+        // A tool has no health.
+        let health = (!self.service.is_empty()).then(|| {
+            Arg::new(HEALTH_FLAG)
+                .long(HEALTH_FLAG)
+                .action(ArgAction::SetTrue)
+                .help(
+                    "Ask the service that runs with these settings for GET /health, and end: with 0 \
+                     where it answers 200, else with 1",
+                )
+                .help_heading(GENERAL)
+        });
         let args = self.settings().map(|setting| self.arg(setting));
         let documents = documents::args().map(|arg| arg.help_heading(GENERAL));
         Command::new(self.name)
@@ -37,6 +51,7 @@ impl Program {
             .after_help("Precedence: flag, environment, settings file, default.")
             .arg(file)
             .arg(check)
+            .args(health)
             .args(documents)
             .args(args)
     }
@@ -79,4 +94,9 @@ impl Program {
 /// Whether the settings are to be told instead of used.
 pub(crate) fn asks_for_check(matches: &ArgMatches) -> bool {
     matches.get_flag(CHECK_FLAG)
+}
+
+/// Whether the service that runs is to be asked, in place of running one.
+pub(crate) fn asks_for_health(matches: &ArgMatches) -> bool {
+    matches.get_flag(HEALTH_FLAG)
 }
