@@ -87,6 +87,7 @@ mod trace_context;
 mod unanswered_names;
 
 mod operations;
+mod packages;
 
 mod example_publishers;
 mod example_workers;

@@ -60,7 +60,11 @@ impl Service {
         launch::launch(path, command, args, &[])?.listening().await
     }
 
-    async fn listening(mut self) -> Result<Self> {
+    /// Waits until it has logged `listening`, as JSON; for one that was started by [`Service::spawn_other`].
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn listening(mut self) -> Result<Self> {
         let service = &mut self;
         let line = tokio::select! {
             line = service.lines.wait_for(r#""message":"listening""#, START_DEADLINE) => line,
