@@ -5,6 +5,7 @@
 mod documents;
 mod readme;
 mod tidy;
+mod workflows;
 
 mod check_config;
 mod settings;
