@@ -225,8 +225,8 @@ async fn pods_have_no_rights_and_state_what_they_need() -> Result<()> {
             assert_eq!(pod["automountServiceAccountToken"], false);
             let user = &pod["securityContext"];
             assert_eq!(user["runAsNonRoot"], true);
-            let added = format!("useradd --system --uid {} ", user["runAsUser"]);
-            assert!(dockerfile.contains(&added), "{user}");
+            let own = format!("USER {}:", user["runAsUser"]);
+            assert!(dockerfile.contains(&own), "{user}");
             let rights = json!({
                 "allowPrivilegeEscalation": false,
                 "readOnlyRootFilesystem": true,
