@@ -36,7 +36,9 @@ impl Events {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = event.to_owned();
                 self.text = rest.to_owned();
-                if let Some(data) = event.strip_prefix(&format!("event: {name}\ndata: ")) {
+                let field = |key: &str| event.lines().find_map(|line| line.strip_prefix(key));
+                if field("event: ") == Some(name) {
+                    let data = field("data: ").context("no data")?;
                     return Ok(serde_json::from_str(data)?);
                 }
             }

@@ -2,20 +2,22 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::{
-    body::Body,
     extract::State,
     http::{
         HeaderName, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
     },
-    response::{IntoResponse, Response},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
-use bytes::Bytes;
 use futures_util::stream;
 use protocol::http::EVENTS;
 use serde::Serialize;
@@ -23,27 +25,19 @@ use service_kit::{
     api_docs::responses::Failure,
     api_error::{ApiError, ErrorBody},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::AppState;
-use crate::observe::{
-    history::{POINTS, Point},
-    sampler::event,
-};
+use crate::observe::history::{POINTS, Point};
 
 /// How many may watch at once.
 const SEATS: usize = 32;
 
-/// What a stream begins with: how soon, in milliseconds, a browser is to connect again.
-const RETRY: &[u8] = b"retry: 1000\n\n";
+/// How soon a browser is to connect again.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// What is sent when there is nothing to tell, so that a connection that is dead is noticed.
-const KEEP_ALIVE: &[u8] = b": nothing new\n\n";
-
-/// How long there may be nothing to tell.
+/// How long there may be nothing to tell until something is sent all the same, so that a connection that is dead
+/// is noticed.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The first event of a stream.
@@ -86,54 +80,53 @@ pub(super) async fn events(State(state): State<AppState>) -> Result<Response, Ap
         may_replay: dashboard.may_replay,
         points: dashboard.feed.history(),
     };
-    let json = serde_json::to_vec(&history)
+    let history = serde_json::to_string(&history)
         .map_err(|error| ApiError::internal("Failed to read the history!", &error))?;
-    let start = [RETRY, &event("history", &json)].concat();
     let watching = Watching {
-        start: Some(start.into()),
+        history: Some(history),
         newest,
         seat,
         state: state.clone(),
     };
-    let body = stream::unfold(watching, async |mut watching| {
+    let events = stream::unfold(watching, async |mut watching| {
         let next = watching.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(next), watching))
+        Some((Ok::<_, Infallible>(next), watching))
     });
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(SILENCE));
     let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // nginx would hold the events back.
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::from_stream(body)).into_response())
+    Ok((headers, events).into_response())
 }
 
 /// One who watches.
 struct Watching {
-    start: Option<Bytes>,
-    newest: watch::Receiver<Bytes>,
+    history: Option<String>,
+    newest: watch::Receiver<Arc<str>>,
     seat: Seat,
     state: AppState,
 }
 
 impl Watching {
     /// What to send next; `None` at the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Event> {
         if !self.seat.keep() {
             return None;
         }
-        if let Some(start) = self.start.take() {
-            return Some(start);
+        if let Some(history) = self.history.take() {
+            let first = Event::default().event("history").data(history);
+            return Some(first.retry(RETRY));
         }
-        let changed = timeout(SILENCE, self.newest.changed());
         tokio::select! {
             () = self.state.dashboard.closing.cancelled() => None,
-            changed = changed => match changed {
-                Ok(Ok(())) => Some(self.newest.borrow_and_update().clone()),
-                Ok(Err(_)) => None,
-                Err(_) => Some(Bytes::from_static(KEEP_ALIVE)),
-            },
+            changed = self.newest.changed() => {
+                changed.ok()?;
+                let newest = self.newest.borrow_and_update();
+                Some(Event::default().event("snapshot").data(&**newest))
+            }
         }
     }
 }

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -54,14 +53,14 @@ pub(crate) struct Feed(Arc<Shared>);
 struct Shared {
     points: Mutex<VecDeque<Point>>,
     /// The newest snapshot, ready to be sent. Who is slow misses those in between.
-    newest: watch::Sender<Bytes>,
+    newest: watch::Sender<Arc<str>>,
 }
 
 impl Default for Feed {
     fn default() -> Self {
         Self(Arc::new(Shared {
             points: Mutex::new(VecDeque::with_capacity(POINTS)),
-            newest: watch::Sender::new(Bytes::new()),
+            newest: watch::Sender::new(Arc::default()),
         }))
     }
 }
@@ -91,12 +90,12 @@ impl Feed {
     }
 
     /// Shows a snapshot to all who watch.
-    pub(crate) fn show(&self, snapshot: Bytes) {
+    pub(crate) fn show(&self, snapshot: Arc<str>) {
         self.0.newest.send_replace(snapshot);
     }
 
     /// The snapshots that are shown from now on.
-    pub(crate) fn watch(&self) -> watch::Receiver<Bytes> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<str>> {
         self.0.newest.subscribe()
     }
 }
@@ -143,7 +142,7 @@ mod tests {
         assert!(feed.is_watched() && !watching.has_changed().unwrap());
         feed.show("first".into());
         feed.show("second".into());
-        assert_eq!(*watching.borrow_and_update(), "second");
+        assert_eq!(&**watching.borrow_and_update(), "second");
         drop(watching);
         assert!(!feed.is_watched());
     }

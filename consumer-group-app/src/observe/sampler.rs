@@ -12,7 +12,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use protocol::ConsumerId;
 use redis_bus::{Connection, dead_letters::DeadLetters};
 use service_kit::{supervisor::Role, telemetry::chain};
@@ -106,8 +105,8 @@ impl Sampler {
         }
         if self.feed.is_watched() {
             let snapshot = Box::pin(self.snapshot(point)).await;
-            match serde_json::to_vec(&snapshot) {
-                Ok(json) => self.feed.show(event("snapshot", &json)),
+            match serde_json::to_string(&snapshot) {
+                Ok(json) => self.feed.show(json.into()),
                 Err(cause) => warn!(%cause, "cannot write the snapshot for the dashboard"),
             }
         } else {
@@ -214,12 +213,6 @@ async fn within<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
     timeout(LOOK_TIMEOUT, asked).await.ok()?.ok()
 }
 
-/// A server-sent event (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
-pub(crate) fn event(name: &str, json: &[u8]) -> Bytes {
-    let head = format!("event: {name}\ndata: ");
-    [head.as_bytes(), json, b"\n\n"].concat().into()
-}
-
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
@@ -241,15 +234,5 @@ impl Role for Sampler {
                 () = self.sample() => {}
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_ends_with_an_empty_line() {
-        assert_eq!(event("a", b"{}"), "event: a\ndata: {}\n\n");
     }
 }
