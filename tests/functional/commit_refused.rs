@@ -19,7 +19,7 @@ async fn expect_no_mark(break_it: &[&str], code: &str, heal_it: &[&str]) -> Resu
     let message = json!({ "message_id": "m" });
     for _ in 0..3 {
         let answer = process_message(&consumer, &message).await?;
-        assert_eq!(answer.status, 500, "{answer:?}");
+        assert_eq!(answer.status, 503, "{answer:?}");
         let reference = answer.reference("Failed to process message!")?;
         let line = consumer.wait_for_log(&reference, PATIENCE).await?;
         assert!(line.contains(code), "{line}");

@@ -101,7 +101,7 @@ async fn without_redis_a_message_fails_with_a_reference_to_the_log_until_redis_i
     assert_eq!(process_message(&consumer, &message).await?.status, 200);
     redis.kill().await?;
     let answer = process_message(&consumer, &message).await?;
-    assert_eq!(answer.status, 500);
+    assert_eq!(answer.status, 503);
     let reference = answer.reference("Failed to process message!")?;
     let line = consumer.wait_for_log(&reference, PATIENCE).await?;
     assert!(line.contains("Redis"), "{line}");
@@ -120,7 +120,7 @@ async fn a_stream_that_is_no_stream_is_the_consumers_failure_not_the_messages() 
     bus.command::<()>(&["SET", "messages:processed", "text"])
         .await?;
     let answer = process_message(&consumer, &json!({ "message_id": "m" })).await?;
-    assert_eq!(answer.status, 500);
+    assert_eq!(answer.status, 503);
     let reference = answer.reference("Failed to process message!")?;
     let line = consumer.wait_for_log(&reference, PATIENCE).await?;
     assert!(line.contains("WRONGTYPE"), "{line}");

@@ -190,7 +190,7 @@ async fn without_redis_each_message_of_a_batch_may_come_again_soon() -> Result<(
     for result in [&results[0], &results[2]] {
         assert_eq!(
             (&result["status"], &result["retry_after"]),
-            (&json!(500), &json!(1))
+            (&json!(503), &json!(1))
         );
         let error = result["error"].as_str().context("no error")?;
         let reference = error.strip_prefix("Failed to process message! Use Ref for details: ");

@@ -113,6 +113,14 @@ impl ApiError {
         Self::with_reference(what, &chain(cause))
     }
 
+    /// The same with 503 and `Retry-After`: what the request needs is away, and will be back.
+    #[must_use]
+    pub fn unavailable(what: &str, cause: &(dyn Error + 'static), again_seconds: u64) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let error = Self::internal(what, cause).retry_after(again_seconds);
+        Self { status, ..error }
+    }
+
     /// The answer to a request whose handler panicked.
     pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
         let cause = match panic.downcast::<String>() {

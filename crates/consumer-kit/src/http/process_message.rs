@@ -63,13 +63,15 @@ const STORE_AGAIN_SECONDS: u64 = 1;
         ),
         (
             status = 500,
-            description = "It was not processed, or not recorded. The cause stands in the log of this \
-                consumer beside the Ref. With `Retry-After` it is only Redis that does not answer.",
+            description = "It was not processed. The cause stands in the log of this consumer beside the Ref.",
             body = ErrorBody,
-            headers(("Retry-After" = u64, description = "When to come again, in seconds.")),
         ),
         (
-            status = 503, description = "This consumer finishes its work and ends.", body = ErrorBody,
+            status = 503,
+            description = "This consumer finishes its work and ends; or, with `Retry-After`, Redis does not take \
+                what it processed.",
+            body = ErrorBody,
+            headers(("Retry-After" = u64, description = "When to come again, in seconds.")),
             example = json!({ "error": "This consumer is shutting down." }),
         ),
     ),
@@ -129,8 +131,8 @@ pub(super) fn not_committed(error: &CommitError) -> ApiError {
         CommitError::TooManyFields { .. } => {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
-        // The work is done and only Redis does not take it: soon it may.
-        CommitError::Bus(_) => ApiError::internal(FAILED, error).retry_after(STORE_AGAIN_SECONDS),
+        // The work is done and only Redis does not take it: soon it may, and until then it takes no other either.
+        CommitError::Bus(_) => ApiError::unavailable(FAILED, error, STORE_AGAIN_SECONDS),
         CommitError::UnknownPosition => {
             ApiError::new(StatusCode::PRECONDITION_FAILED, error.to_string())
         }

@@ -83,7 +83,7 @@ no message
     let failed = (500, None);
     assert_eq!(
         shown,
-        [(500, Some(1)), failed, (400, None), failed, (500, Some(1))]
+        [(503, Some(1)), failed, (400, None), failed, (503, Some(1))]
     );
     for result in &results {
         assert!(result.error.is_some(), "{result:?}");
