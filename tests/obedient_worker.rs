@@ -1,7 +1,8 @@
 //! A worker that does what its messages say, and tells of each that it begins.
 //!
-//! `{"message_id":"a","do":"fail"}` fails, `"panic"` panics, `"abort"` ends the process at once, `"nap"` takes
-//! a while, `"wait"` takes for ever; what says nothing is processed. With `WHOLE_BATCHES` in the environment it takes batches whole.
+//! `{"message_id":"a","do":"fail"}` fails, `"reject"` is rejected, `"postpone"` is put off the first time, `"panic"`
+//! panics, `"abort"` ends the process at once, `"nap"` takes a while, `"wait"` takes for ever; what says nothing is
+//! processed. With `WHOLE_BATCHES` in the environment it takes batches whole.
 
 #![expect(
     clippy::panic,
@@ -9,12 +10,24 @@
     reason = "it does what it is told, and tells of it"
 )]
 
-use std::{future::pending, process::ExitCode, time::Duration};
+use std::{
+    collections::HashSet,
+    future::pending,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use consumer_kit::{Additions, Message, ProcessError, Processor};
 use serde::Deserialize;
 
 const NAP: Duration = Duration::from_millis(500);
+
+/// How long it puts a message off.
+const POSTPONED: Duration = Duration::from_secs(2);
+
+/// The ids of messages it has put off.
+static PUT_OFF: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
 /// What a message says.
 #[derive(Deserialize)]
@@ -32,6 +45,9 @@ impl<const WHOLE: bool> Processor for Obedient<WHOLE> {
         match message.deserialize::<Order>()?.r#do.as_deref() {
             None => Ok(Additions::default()),
             Some("fail") => Err("as told".into()),
+            Some("reject") => Err(ProcessError::rejected("I will not have it")),
+            Some("postpone") if is_new(message) => Err(ProcessError::RetryAfter(POSTPONED)),
+            Some("postpone") => Ok(Additions::default()),
             Some("panic") => panic!("as told"),
             Some("abort") => std::process::abort(),
             Some("nap") => {
@@ -51,6 +67,13 @@ impl<const WHOLE: bool> Processor for Obedient<WHOLE> {
         }
         results
     }
+}
+
+/// Whether a message was not put off yet.
+fn is_new(message: &Message) -> bool {
+    let mut put_off = PUT_OFF.lock().unwrap_or_else(PoisonError::into_inner);
+    let put_off = put_off.get_or_insert_default();
+    put_off.insert(message.id().to_string())
 }
 
 fn main() -> ExitCode {

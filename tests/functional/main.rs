@@ -37,6 +37,7 @@ mod pull_chunks;
 mod pull_poison;
 mod pull_service;
 mod pull_share;
+mod verdicts;
 
 mod commit;
 mod commit_refused;

@@ -61,7 +61,7 @@ pub mod sink;
 mod spans;
 
 pub use consumer::Consumer;
-pub use processor::{ProcessError, Processor};
+pub use processor::{BoxError, ProcessError, Processor};
 pub use program::main;
 pub use protocol::{Additions, Message, MessageId};
 pub use settings::{ConsumerSettings, SETTINGS};

@@ -4,13 +4,17 @@ use std::time::SystemTime;
 
 use service_kit::metrics::{Counter, Histogram, MESSAGES, Metric, MetricRegistry, SECONDS};
 
+use crate::ProcessError;
+
 /// The metrics; clones share them.
 #[derive(Debug, Clone)]
 pub struct ConsumerMetrics {
     pub(crate) all: MetricRegistry,
     pub(crate) processed: Counter,
     pub(crate) duplicate: Counter,
-    pub(crate) failed: Counter,
+    failed: Counter,
+    rejected: Counter,
+    postponed: Counter,
     /// Messages that were processed and not recorded.
     pub(crate) commit_failures: Counter,
     /// How long commits take, and of how many messages they are.
@@ -48,6 +52,14 @@ impl ConsumerMetrics {
                 "consumer_failures_total",
                 "Attempts in which the processor failed.",
             )?,
+            rejected: counter(
+                "consumer_rejected_total",
+                "Messages the processor rejected: dead letters.",
+            )?,
+            postponed: counter(
+                "consumer_postponed_total",
+                "How often the processor wanted a message again later.",
+            )?,
             commit_failures: counter(
                 "consumer_commit_failures_total",
                 "Messages that were processed and that Redis did not record when asked to.",
@@ -67,6 +79,15 @@ impl ConsumerMetrics {
             )?,
             all,
         })
+    }
+
+    /// A processor did not process a message.
+    pub(crate) fn not_processed(&self, error: &ProcessError) {
+        match error {
+            ProcessError::Rejected(_) => self.rejected.inc(),
+            ProcessError::RetryAfter(_) => self.postponed.inc(),
+            ProcessError::Failed(_) => self.failed.inc(),
+        }
     }
 
     /// A message that came into the queue at this time is recorded.

@@ -64,11 +64,8 @@ impl<P: Processor> Processing<P> {
         &self,
         message: Message,
     ) -> Result<ProcessedMessage, ProcessError> {
-        let attempt = async { self.processor.process(&message).await };
-        let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
-        let additions = attempt.unwrap_or_else(|_| Err(PANICKED.into()));
-        let additions = additions.inspect_err(|_| self.metrics.failed.inc())?;
-        Ok(self.processed(message, additions))
+        let additions = attempt(&self.processor, &message).await;
+        self.processed(message, additions)
     }
 
     /// Processes messages that came together; answers for each, in order.
@@ -122,27 +119,10 @@ impl<P: Processor> Processing<P> {
         &self,
         messages: Vec<Message>,
     ) -> Vec<Result<ProcessedMessage, ProcessError>> {
-        let attempt = async { self.processor.process_batch(&messages).await };
-        let why = match AssertUnwindSafe(attempt).catch_unwind().await {
-            Ok(results) if results.len() == messages.len() => {
-                let each = messages.into_iter().zip(results);
-                return each
-                    .map(|(message, additions)| {
-                        let additions = additions.inspect_err(|_| self.metrics.failed.inc())?;
-                        Ok(self.processed(message, additions))
-                    })
-                    .collect();
-            }
-            Ok(results) => format!(
-                "the processor gave {} results for {} messages",
-                results.len(),
-                messages.len()
-            ),
-            Err(_) => PANICKED.to_owned(),
-        };
-        let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
-        self.metrics.failed.inc_by(count);
-        messages.iter().map(|_| Err(why.as_str().into())).collect()
+        let results = attempt_whole(&self.processor, &messages).await;
+        let each = messages.into_iter().zip(results);
+        each.map(|(message, additions)| self.processed(message, additions))
+            .collect()
     }
 
     /// Waits for a turn; fails never, as nobody closes the semaphore. What need not wait does not take
@@ -154,14 +134,48 @@ impl<P: Processor> Processing<P> {
         }
     }
 
-    fn processed(&self, message: Message, additions: Additions) -> ProcessedMessage {
-        ProcessedMessage {
+    /// Counts what was not processed.
+    fn processed(
+        &self,
+        message: Message,
+        additions: Result<Additions, ProcessError>,
+    ) -> Result<ProcessedMessage, ProcessError> {
+        Ok(ProcessedMessage {
             message,
-            additions,
+            additions: additions.inspect_err(|error| self.metrics.not_processed(error))?,
             consumer_id: self.consumer_id.clone(),
             processed_at: SystemTime::now(),
-        }
+        })
     }
+}
+
+/// Has the processor take one message.
+pub(crate) async fn attempt<P: Processor>(
+    processor: &P,
+    message: &Message,
+) -> Result<Additions, ProcessError> {
+    // An async block, so that a panic before the first await is caught as well.
+    let attempt = async { processor.process(message).await };
+    let attempt = AssertUnwindSafe(attempt).catch_unwind().await;
+    attempt.unwrap_or_else(|_| Err(PANICKED.into()))
+}
+
+/// Has the processor take all messages together; answers for each, in order.
+pub(crate) async fn attempt_whole<P: Processor>(
+    processor: &P,
+    messages: &[Message],
+) -> Vec<Result<Additions, ProcessError>> {
+    let attempt = async { processor.process_batch(messages).await };
+    let count = messages.len();
+    let why = match AssertUnwindSafe(attempt).catch_unwind().await {
+        Ok(results) if results.len() == count => return results,
+        Ok(results) => {
+            let given = results.len();
+            format!("the processor gave {given} results for {count} messages")
+        }
+        Err(_) => PANICKED.to_owned(),
+    };
+    messages.iter().map(|_| Err(why.as_str().into())).collect()
 }
 
 /// A future in a place that another has left, or in a new one.

@@ -1,11 +1,10 @@
 //! The part of a consumer that is its user's.
 
-use std::error::Error;
+mod error;
 
 use protocol::{Additions, Message};
 
-/// Whatever went wrong in a [`Processor`]; any error converts into it with `?`.
-pub type ProcessError = Box<dyn Error + Send + Sync>;
+pub use self::error::{BoxError, ProcessError};
 
 /// Turns a message into what it adds to it.
 ///
@@ -43,7 +42,7 @@ pub type ProcessError = Box<dyn Error + Send + Sync>;
 ///                 .iter()
 ///                 .map(|count| Ok(Additions::from([("stock".to_owned(), count.to_string())])))
 ///                 .collect(),
-///             Err(error) => ids.iter().map(|_| Err(error.to_string().into())).collect(),
+///             Err(cause) => ids.iter().map(|_| Err(cause.to_string().into())).collect(),
 ///         }
 ///     }
 /// }
@@ -56,7 +55,7 @@ pub trait Processor: Send + Sync + 'static {
     /// Processes one message; write it as `async fn`. Many may run at once.
     ///
     /// # Errors
-    /// An error, or a panic, is this consumer's failure: the group tries the message elsewhere.
+    /// [`ProcessError`] says what becomes of the message; a panic is a failure.
     fn process(
         &self,
         message: &Message,

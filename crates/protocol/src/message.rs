@@ -135,9 +135,9 @@ impl Message {
     /// Reads the message into a type of yours.
     ///
     /// # Errors
-    /// When the message does not have the shape of `T`.
-    pub fn deserialize<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
-        read(&self.body)
+    /// [`DeserializeError`] when the message does not have the shape of `T`.
+    pub fn deserialize<'a, T: Deserialize<'a>>(&'a self) -> Result<T, DeserializeError> {
+        read(&self.body).map_err(DeserializeError)
     }
 
     /// Every property but `message_id`, in the order of the text: strings as they are, any other
@@ -185,6 +185,11 @@ fn not_json(json: &str, error: serde_json::Error) -> MessageError {
         _ => MessageError::NotJson(error),
     }
 }
+
+/// A message that does not have the shape it was to be read into.
+#[derive(Debug, thiserror::Error)]
+#[error("message does not have the expected shape: {0}")]
+pub struct DeserializeError(serde_json::Error);
 
 /// Why bytes are not a message.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,9 @@
 //! `POST /processMessage`: read a message, process it, commit it, say so.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -58,13 +61,17 @@ const STORE_AGAIN_SECONDS: u64 = 1;
             body = ErrorBody,
         ),
         (
-            status = 422, description = "It cannot be recorded: it has too many properties.",
-            body = ErrorBody,
+            status = 422,
+            description = "It is at fault: the processor rejects it, for the reason in `error`, or it has too many \
+                properties to be recorded.",
+            body = ErrorBody, example = json!({ "error": "nothing is ordered" }),
         ),
         (
             status = 500,
-            description = "It was not processed. The cause stands in the log of this consumer beside the Ref.",
+            description = "It was not processed. The cause stands in the log of this consumer beside the Ref. With \
+                `Retry-After` nothing failed: the processor wants this message again later.",
             body = ErrorBody,
+            headers(("Retry-After" = u64, description = "When to come again, in seconds.")),
         ),
         (
             status = 503,
@@ -120,9 +127,24 @@ pub(super) fn parse(body: Bytes) -> Result<Message, ApiError> {
     Message::parse(body).map_err(|error| ApiError::bad_request(&error.to_string()))
 }
 
-/// The answer to a message whose processing failed.
+/// The answer to a message that was not processed.
 pub(super) fn not_processed(error: &ProcessError) -> ApiError {
-    ApiError::internal(FAILED, &**error)
+    match error {
+        ProcessError::Rejected(reason) => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, reason.clone())
+        }
+        ProcessError::RetryAfter(wait) => {
+            let text = error.to_string();
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text).retry_after(whole_seconds(*wait))
+        }
+        ProcessError::Failed(cause) => ApiError::internal(FAILED, &**cause),
+    }
+}
+
+/// A time in seconds, rounded up: nothing comes again too early.
+fn whole_seconds(time: Duration) -> u64 {
+    let begun = u64::from(time.subsec_nanos() > 0);
+    time.as_secs().saturating_add(begun)
 }
 
 /// The answer to a message that was processed and not committed.

@@ -6,7 +6,7 @@ use protocol::{DeadLetter, Message, ProcessedMessage};
 use service_kit::{spans::Span, telemetry::chain};
 use tokio::{task::coop::consume_budget, time::Instant};
 
-use super::batch::Item;
+use super::batch::{Ending, Item};
 use crate::{
     ProcessError, Processor,
     places::{put_back, take_well},
@@ -29,8 +29,10 @@ pub(super) struct Attempt {
 pub(super) enum Failure {
     /// It is no message, but becomes this letter.
     Malformed(Box<DeadLetter>),
-    /// It can be no entry.
+    /// The processor will not have it, or it can be no entry.
     Rejected(String),
+    /// The processor wants it again after this time.
+    Postponed(Duration),
     /// Another time, or elsewhere, it may be processed.
     Failed(String),
 }
@@ -41,13 +43,26 @@ impl Failure {
         match self {
             Self::Malformed(letter) => letter.last_error().to_owned(),
             Self::Rejected(error) | Self::Failed(error) => error.clone(),
+            Self::Postponed(wait) => ProcessError::RetryAfter(*wait).to_string(),
+        }
+    }
+
+    /// What becomes of the message, unless it is given up.
+    pub(super) fn unless_given_up(&self) -> Ending {
+        match self {
+            Self::Postponed(wait) => Ending::Postponed(*wait),
+            Self::Malformed(_) | Self::Rejected(_) | Self::Failed(_) => Ending::Failed,
         }
     }
 }
 
 impl From<ProcessError> for Failure {
     fn from(error: ProcessError) -> Self {
-        Self::Failed(chain(&*error))
+        match error {
+            ProcessError::Rejected(reason) => Self::Rejected(reason),
+            ProcessError::RetryAfter(wait) => Self::Postponed(wait),
+            ProcessError::Failed(cause) => Self::Failed(chain(&*cause)),
+        }
     }
 }
 

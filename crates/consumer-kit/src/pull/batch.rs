@@ -1,5 +1,7 @@
 //! Chunks that are worked together, and how far their messages are.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use protocol::{Message, Position, QueueIdentity};
 use redis_bus::chunk_queue::{Indices, Lease, ReadChunk};
@@ -22,6 +24,8 @@ pub(super) struct HeldChunk {
     settled: Indices,
     /// Whether an attempt failed, so that there must be another.
     pub(super) has_failed: bool,
+    /// How long whatever was postponed is to wait.
+    pub(super) postponed: Duration,
     /// Whether the queue has lost it.
     pub(super) is_lost: bool,
 }
@@ -42,6 +46,8 @@ pub(super) enum Ending {
     Settled,
     /// It is to be tried again.
     Failed,
+    /// It is to be tried again after this time, as if it had not been tried.
+    Postponed(Duration),
     /// The queue has lost its chunk.
     Lost,
     /// Nothing can be recorded any more.
@@ -58,6 +64,7 @@ impl Batch {
             messages: chunk.messages,
             settled: chunk.settled,
             has_failed: false,
+            postponed: Duration::ZERO,
             is_lost: false,
         });
         let chunks = chunks.collect();
@@ -98,6 +105,7 @@ impl Batch {
         match ending {
             Ending::Settled => chunk.settled.insert(item.position.index()),
             Ending::Failed => chunk.has_failed = true,
+            Ending::Postponed(wait) => chunk.postponed = chunk.postponed.max(wait),
             Ending::Lost => chunk.is_lost = true,
             Ending::Left => {}
         }

@@ -7,7 +7,7 @@ use protocol::{
 
 use super::{attempt::Failure, batch::Item};
 
-/// That of a message whose attempt failed, the last of so many deliveries; `None` if it is to be tried again.
+/// That of a message that was not processed, at the last of so many deliveries; `None` if it is to be tried again.
 pub(super) fn after(
     item: &Item,
     failure: &Failure,
@@ -17,6 +17,7 @@ pub(super) fn after(
     let fault = match failure {
         Failure::Malformed(letter) => return Some((**letter).clone()),
         Failure::Rejected(_) => Fault::Message,
+        Failure::Postponed(_) => return None,
         Failure::Failed(_) => Fault::Attempt,
     };
     let history = History {

@@ -108,7 +108,7 @@ impl Settler {
             spans::fail(span, &failure.text());
             match letter::after(&item, &failure, deliveries, self.max_deliveries) {
                 Some(letter) => letters.push((item, letter)),
-                None => endings.push((item, Ending::Failed)),
+                None => endings.push((item, failure.unless_given_up())),
             }
         }
         endings.extend(self.give_up(queue, letters).await);

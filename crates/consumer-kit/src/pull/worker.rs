@@ -201,8 +201,8 @@ impl<P: Processor> Worker<P> {
         deliveries
     }
 
-    /// Has a chunk admitted again that the queue has lost, or gives it back if it is not settled as a whole: if none
-    /// of its messages was tried, for after `wait`.
+    /// Has a chunk admitted again that the queue has lost, or gives it back if it is not settled as a whole: for after
+    /// `wait`, and not before what was postponed may come again.
     async fn let_go(&self, chunk: HeldChunk, wait: Duration) {
         if chunk.is_settled() {
             return;
@@ -215,9 +215,10 @@ impl<P: Processor> Worker<P> {
         let (deliveries, wait) = if chunk.has_failed {
             (chunk.deliveries, jittered(longest_wait(chunk.deliveries)))
         } else {
-            // What is left was not tried.
+            // What is left was not tried, or postponed, which is no attempt.
             (chunk.deliveries.saturating_sub(1), wait)
         };
+        let wait = wait.max(chunk.postponed);
         let given_back = self.leases.give_back(chunk.lease, deliveries, wait);
         if let Err(cause) = given_back.await {
             // It comes again all the same, once it has been idle for long enough.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{Json, http::header::CONTENT_TYPE};
 use protocol::Message;
 use service_kit::supervisor::Supervisor;
@@ -39,6 +41,8 @@ impl Processor for Touchy {
         match message.id().as_str() {
             "panic" => panic!("as it was told"),
             "error" => Err("as it was told".into()),
+            "reject" => Err(ProcessError::rejected("as it was told")),
+            "later" => Err(ProcessError::RetryAfter(Duration::from_millis(1500))),
             _ => Ok(Additions::new()),
         }
     }
@@ -63,12 +67,14 @@ fn without_redis(supervisor: &Supervisor) -> Arc<AppState<Touchy>> {
 }
 
 #[tokio::test]
-async fn what_fails_fails_alone_and_only_what_could_not_be_stored_may_come_again_soon() {
+async fn what_fails_fails_alone_and_says_whether_and_when_it_may_come_again() {
     let supervisor = Supervisor::new();
     let body = r#"{"message_id":"well"}
 {"message_id":"panic"}
 no message
 {"message_id":"error"}
+{"message_id":"reject"}
+{"message_id":"later"}
 {"message_id":"also well"}"#;
     let request = Request::post("/processMessages")
         .header(CONTENT_TYPE, "application/x-ndjson; charset=utf-8")
@@ -81,10 +87,13 @@ no message
     };
     let shown: Vec<_> = results.iter().map(|r| (r.status, r.retry_after)).collect();
     let failed = (500, None);
+    let unrecorded = (503, Some(1));
+    let not_processed = [failed, (400, None), failed, (422, None), (500, Some(2))];
     assert_eq!(
         shown,
-        [(503, Some(1)), failed, (400, None), failed, (503, Some(1))]
+        [&[unrecorded], &not_processed[..], &[unrecorded]].concat()
     );
+    assert_eq!(results[4].error.as_deref(), Some("as it was told"));
     for result in &results {
         assert!(result.error.is_some(), "{result:?}");
     }
