@@ -8,7 +8,7 @@ mod settings;
 use std::process::ExitCode;
 
 use build_stamp::BUILD;
-use consumer_kit::{Consumer, ConsumerSettings};
+use consumer_kit::{ConsumerSettings, Worker};
 use mimalloc::MiMalloc;
 use sample_processor::SampleProcessor;
 use service_kit::{program, settings::Loaded};
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
         async |settings: (ConsumerSettings, SampleSettings)| {
             let (settings, sample) = settings;
             let processor = SampleProcessor::new(sample.processing_delay());
-            let consumer = Consumer::bind(settings, processor).await?;
-            consumer.built_from(BUILD).run().await
+            let worker = Worker::bind(PROGRAM.name, settings, processor).await?;
+            worker.built_from(BUILD).run().await
         },
     )
 }

@@ -15,6 +15,7 @@ pub(crate) const PROGRAM: Program = Program {
     about: "A worker of the consumer group: takes messages over HTTP, adds a random property, and \
             writes them to the stream of processed messages.",
     build: BUILD,
+    environment: "CONSUMER_APP",
     default_file: "config/consumer-app.properties",
     settings: &[consumer_kit::SETTINGS, SAMPLE_SETTINGS],
     service: program::SETTINGS,
@@ -72,8 +73,7 @@ mod tests {
     #[test]
     fn the_defaults_are_usable() {
         let loaded = PROGRAM.load(["consumer-app".into()], []).unwrap();
-        let settings: ConsumerSettings = loaded.read().unwrap();
-        assert_eq!(settings.rest_api.port, 5001);
+        ConsumerSettings::read(&loaded).unwrap();
         assert_eq!(
             loaded.read::<SampleSettings>().unwrap().processing_delay(),
             Duration::ZERO

@@ -37,6 +37,7 @@ mod pull_chunks;
 mod pull_poison;
 mod pull_service;
 mod pull_share;
+mod rust_worker;
 mod verdicts;
 
 mod commit;

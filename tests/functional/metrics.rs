@@ -127,6 +127,7 @@ async fn the_metrics_tell_the_build_as_the_programs_do() -> Result<()> {
     let of_group = labels_of(&binaries.group).await?;
     wait_for_line(&group, &format!("consumer_group_build_info{of_group} 1")).await?;
     let of_consumer = labels_of(&binaries.consumer).await?;
+    let of_consumer = of_consumer.replace('}', r#",worker="consumer-app"}"#);
     wait_for_line(&consumer, &format!("consumer_build_info{of_consumer} 1")).await?;
     assert_eq!(labels_of(&binaries.publisher).await?, of_group);
     Ok(())

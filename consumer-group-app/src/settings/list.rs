@@ -14,6 +14,7 @@ pub(crate) const PROGRAM: Program = Program {
     about: "Turns a Redis Pub/Sub channel into a consumer group: hands each message published to exactly \
             one of the registered consumers, over HTTP.",
     build: BUILD,
+    environment: "CONSUMER_GROUP_APP",
     default_file: "config/consumer-group-app.properties",
     settings: &[
         &REDIS,

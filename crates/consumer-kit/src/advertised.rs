@@ -2,12 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use anyhow::Context;
 use protocol::ConsumerId;
-use service_kit::resolver::Resolver;
+use service_kit::{resolver::Resolver, telemetry::chain};
 
 use crate::{
-    ConsumerSettings,
+    ConsumerSettings, WorkerError,
     settings::{GroupSettings, Intake},
 };
 
@@ -18,15 +17,19 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 pub(crate) async fn consumer_id(
     settings: &ConsumerSettings,
     bound: SocketAddr,
-) -> anyhow::Result<ConsumerId> {
+) -> Result<ConsumerId, WorkerError> {
     let host = match &settings.consumer.advertised_host {
         Some(host) => host.clone(),
         None if bound.ip().is_unspecified() => own_host(settings, bound).await,
         None => settings.rest_api.host.clone(),
     };
     let port = settings.consumer.advertised_port.unwrap_or(bound.port());
-    ConsumerId::new(&host, port)
-        .context("cannot register under this name; set --advertisedHost, --advertisedPort")
+    ConsumerId::new(&host, port).map_err(|cause| {
+        WorkerError::Setting(format!(
+            "cannot register under this name; set --advertisedHost, --advertisedPort: {}",
+            chain(&cause)
+        ))
+    })
 }
 
 /// The host of a consumer that listens on all addresses.

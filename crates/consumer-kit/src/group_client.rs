@@ -21,7 +21,7 @@ const ERROR_BYTES: usize = 4096;
 /// Why the group did not do as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GroupError {
+pub(crate) enum GroupError {
     /// It could not be reached, or its answer broke off.
     #[error("cannot reach consumer-group-app at {at}")]
     Unreachable {
@@ -44,7 +44,7 @@ pub enum GroupError {
 
 /// A client of consumer-group-app.
 #[derive(Debug, Clone)]
-pub struct GroupClient {
+pub(crate) struct GroupClient {
     http: Client,
     at: String,
 }
@@ -54,7 +54,7 @@ impl GroupClient {
     ///
     /// # Errors
     /// When the system's resolver configuration cannot be read.
-    pub fn new(host: &str, port: u16) -> reqwest::Result<Self> {
+    pub(crate) fn new(host: &str, port: u16) -> reqwest::Result<Self> {
         let at = match host.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]:{port}"),
             Err(_) => format!("{host}:{port}"),
@@ -69,7 +69,10 @@ impl GroupClient {
     ///
     /// # Errors
     /// Both variants of [`GroupError`].
-    pub async fn register(&self, registration: &RegistrationRequest) -> Result<(), GroupError> {
+    pub(crate) async fn register(
+        &self,
+        registration: &RegistrationRequest,
+    ) -> Result<(), GroupError> {
         let answer = self.post(REGISTER, registration).await?;
         self.expect_success(answer).await
     }
@@ -78,7 +81,7 @@ impl GroupClient {
     ///
     /// # Errors
     /// Both variants of [`GroupError`].
-    pub async fn unregister(&self, id: &ConsumerId) -> Result<(), GroupError> {
+    pub(crate) async fn unregister(&self, id: &ConsumerId) -> Result<(), GroupError> {
         let answer = self.post(UNREGISTER, &membership(id)).await?;
         self.expect_success(answer).await
     }
@@ -87,7 +90,7 @@ impl GroupClient {
     ///
     /// # Errors
     /// Both variants of [`GroupError`].
-    pub async fn is_member(&self, id: &ConsumerId) -> Result<bool, GroupError> {
+    pub(crate) async fn is_member(&self, id: &ConsumerId) -> Result<bool, GroupError> {
         let answer = self.post(CHECK_MEMBERSHIP, &membership(id)).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(false);

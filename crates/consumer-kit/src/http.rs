@@ -82,8 +82,7 @@ fn draining() -> ApiError {
 #[derive(OpenApi)]
 #[openapi(
     info(
-        title = "consumer-app",
-        version = env!("CARGO_PKG_VERSION"),
+        title = "worker",
         description = "A worker of the consumer group. Every error is `{\"error\":\"…\"}`; a path that does \
             not exist answers 404, another method 405 with `Allow`.",
     ),
@@ -135,13 +134,18 @@ fn probes(
     let health = OpenApiRouter::new()
         .routes(routes!(health::health))
         .with_state(health);
+    let mut api = Api::openapi();
+    api.info.title.clone_from(&needs.identity.name);
+    needs
+        .identity
+        .build
+        .version
+        .clone_into(&mut api.info.version);
     let others = OpenApiRouter::new()
         .routes(routes!(ready::ready))
         .routes(routes!(metrics::metrics))
         .with_state(needs);
-    OpenApiRouter::with_openapi(Api::openapi())
-        .merge(health)
-        .merge(others)
+    OpenApiRouter::with_openapi(api).merge(health).merge(others)
 }
 
 /// The same, with the routes that show what they are.

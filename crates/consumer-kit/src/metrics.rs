@@ -2,13 +2,15 @@
 
 use std::time::SystemTime;
 
-use service_kit::metrics::{Counter, Histogram, MESSAGES, Metric, MetricRegistry, SECONDS};
+use service_kit::metrics::{
+    Counter, Histogram, MESSAGES, Metric, MetricError, MetricRegistry, SECONDS,
+};
 
 use crate::ProcessError;
 
 /// The metrics; clones share them.
 #[derive(Debug, Clone)]
-pub struct ConsumerMetrics {
+pub(crate) struct ConsumerMetrics {
     pub(crate) all: MetricRegistry,
     pub(crate) processed: Counter,
     pub(crate) duplicate: Counter,
@@ -31,7 +33,7 @@ impl ConsumerMetrics {
     ///
     /// # Errors
     /// When a metric cannot be set up, which only a wrong name can bring about.
-    pub fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> Result<Self, MetricError> {
         let all = MetricRegistry::default();
         let counter = |name, help| all.counter(Metric { name, help });
         let seconds = |name, help| all.histogram(Metric { name, help }, &SECONDS);

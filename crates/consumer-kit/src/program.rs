@@ -4,43 +4,49 @@ use std::{env, process::ExitCode};
 
 use service_kit::{build::Build, program, settings::Program};
 
-use crate::{Consumer, ConsumerSettings, Processor, SETTINGS};
+use crate::{ConsumerSettings, Processor, SETTINGS, Worker};
 
 /// What a worker is built from as far as this library knows; its own commit and date are its author's to know.
 pub(crate) const BUILD: Build = Build::of_version(env!("CARGO_PKG_VERSION"));
 
-/// What [`main`] takes settings for: flags and environment are `consumer-app`'s.
+/// What [`main`] takes settings for; what is the worker's own is filled in.
 const PROGRAM: Program = Program {
-    name: "consumer-app",
+    name: "worker",
     about: "A worker of the consumer group.",
     build: BUILD,
-    default_file: "config/consumer-app.properties",
+    // One name for the settings of all workers, as there is one list of them.
+    environment: "CONSUMER_APP",
+    default_file: "config/worker.properties",
     settings: &[SETTINGS],
     service: program::SETTINGS,
 };
 
-/// The settings file of this program: `config/`, its own name, `.properties`. That of `consumer-app` has
-/// keys that are no settings of another worker.
-fn own_file() -> &'static str {
+/// The program, under the name of its own file. That of its settings is `config/`, this name, `.properties`: the file of
+/// `consumer-app` has keys that are no settings of another worker.
+fn own() -> Program {
     let program = env::current_exe().unwrap_or_default();
     let name = program.file_stem().unwrap_or_default().to_string_lossy();
-    // Once in a process, whose settings it names until the end.
-    format!("config/{name}.properties").leak()
+    // Once in a process, which they name until the end.
+    Program {
+        default_file: format!("config/{name}.properties").leak(),
+        name: name.into_owned().leak(),
+        ..PROGRAM
+    }
 }
 
 /// Runs a worker until SIGTERM, SIGINT, SIGHUP or SIGQUIT; what a `main` function returns.
 ///
-/// Its settings are those of `consumer-app`, but for the file: `config/<name of the program>.properties`.
+/// It is named as its program is. Its settings are those of `consumer-app`, flags and environment alike, but for the
+/// file: `config/<name of the program>.properties`. For settings in code there is
+/// [`Worker::builder`](crate::Worker::builder).
 pub fn main(processor: impl Processor) -> ExitCode {
-    let program = Program {
-        default_file: own_file(),
-        ..PROGRAM
-    };
+    let program = own();
     program::start(
         &program,
         ConsumerSettings::read,
         async move |settings: ConsumerSettings| {
-            Consumer::bind(settings, processor).await?.run().await
+            let worker = Worker::bind(program.name, settings, processor).await?;
+            worker.run().await
         },
     )
 }
@@ -51,8 +57,10 @@ mod tests {
 
     #[test]
     fn a_worker_reads_no_settings_file_of_consumer_app() {
-        let file = own_file();
-        assert!(file.starts_with("config/consumer_kit-"), "{file}");
-        assert_ne!(file, PROGRAM.default_file);
+        let Program {
+            name, default_file, ..
+        } = own();
+        assert!(name.starts_with("consumer_kit-"), "{name}");
+        assert_eq!(default_file, format!("config/{name}.properties"));
     }
 }

@@ -4,17 +4,17 @@
 //! |---|---|
 //! | `room` | how much may be read: no more than can be started |
 //! | `batch` | chunks that are worked together, and how far their messages are |
-//! | `worker` | works them to their end |
+//! | `chunk_worker` | works them to their end |
 //! | `attempt` | has one message processed |
 //! | `settler` | records what came of it |
 //! | `letter` | what is written of what is given up |
 
 mod attempt;
 mod batch;
+mod chunk_worker;
 mod letter;
 mod room;
 mod settler;
-mod worker;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use self::{batch::Batch, room::Room, settler::Settler, worker::Worker};
+use self::{batch::Batch, chunk_worker::ChunkWorker, room::Room, settler::Settler};
 use crate::{Processor, http::Admission, processing::Processing, sink::SinkHandle};
 
 /// How often a failure that lasts is logged.
@@ -39,8 +39,10 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// How a consumer pulls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct PullSettings {
+    /// The name of the worker, with which that of its reader begins.
+    pub(crate) worker: String,
     /// How many messages are processed at once; 0 for no limit.
     pub(crate) concurrency: u32,
     /// How often a message is tried.
@@ -56,7 +58,7 @@ pub(crate) struct ChunkPuller<P> {
     reader: ChunkReader,
     admission: Admission,
     room: Arc<Room>,
-    worker: Arc<Worker<P>>,
+    worker: Arc<ChunkWorker<P>>,
     failures: LogThrottle,
 }
 
@@ -68,12 +70,13 @@ impl<P: Processor> ChunkPuller<P> {
         admission: Admission,
         settings: PullSettings,
     ) -> Self {
-        let reader = ChunkReader::new(queue.clone());
         let PullSettings {
+            worker,
             concurrency,
             max_deliveries,
             dedup_window,
         } = settings;
+        let reader = ChunkReader::of_worker(queue.clone(), &worker);
         let metrics = processing.metrics().clone();
         let settler = Settler::new(sink, queue.clone(), metrics, dedup_window, max_deliveries);
         let leases = reader.leases().clone();
@@ -83,7 +86,7 @@ impl<P: Processor> ChunkPuller<P> {
             reader,
             admission,
             room: Arc::new(Room::new(concurrency, per_turn)),
-            worker: Arc::new(Worker::new(processing, settler, leases, concurrency)),
+            worker: Arc::new(ChunkWorker::new(processing, settler, leases, concurrency)),
             failures: LogThrottle::every(WARN_EVERY),
         }
     }

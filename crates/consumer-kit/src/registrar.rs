@@ -32,12 +32,12 @@ const WARN_EVERY: Duration = Duration::from_secs(30);
 
 /// Whether the group knows the consumer; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Registration(Arc<AtomicBool>);
+pub(crate) struct Registration(Arc<AtomicBool>);
 
 impl Registration {
     /// Whether the consumer has registered, as far as it knows.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -48,7 +48,7 @@ impl Registration {
 
 /// The role that registers, checks the membership, and unregisters at the end.
 #[derive(Debug)]
-pub struct Registrar {
+pub(crate) struct Registrar {
     group: GroupClient,
     request: RegistrationRequest,
     check_interval: Duration,
@@ -59,7 +59,11 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar for a consumer that answers already.
     #[must_use]
-    pub fn new(group: GroupClient, request: RegistrationRequest, check_interval: Duration) -> Self {
+    pub(crate) fn new(
+        group: GroupClient,
+        request: RegistrationRequest,
+        check_interval: Duration,
+    ) -> Self {
         let failures = LogThrottle::every(WARN_EVERY);
         Self {
             group,
@@ -72,7 +76,7 @@ impl Registrar {
 
     /// Tells how far it has got.
     #[must_use]
-    pub fn registration(&self) -> Registration {
+    pub(crate) fn registration(&self) -> Registration {
         self.registration.clone()
     }
 

@@ -130,23 +130,23 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// The settings of a consumer, by section.
+/// The settings of a consumer, as they were read: for [`Worker::bind`](crate::Worker::bind).
 #[derive(Debug, Clone, Deserialize)]
 pub struct ConsumerSettings {
     /// Where Redis is.
-    pub redis: RedisSettings,
+    pub(crate) redis: RedisSettings,
     /// What things are called in Redis.
-    pub names: Names,
+    pub(crate) names: Names,
     /// Where to listen.
-    pub rest_api: Address,
+    pub(crate) rest_api: Address,
     /// Where the group is, and how often to ask it.
-    pub consumer_group_app: GroupSettings,
+    pub(crate) consumer_group_app: GroupSettings,
     /// What the consumer is and does.
-    pub consumer: OwnSettings,
+    pub(crate) consumer: OwnSettings,
     /// How long and how much is kept.
-    pub retention: RetentionSettings,
+    pub(crate) retention: RetentionSettings,
     /// How the process behaves.
-    pub service: ServiceSettings,
+    pub(crate) service: ServiceSettings,
 }
 
 impl ConsumerSettings {
@@ -161,15 +161,14 @@ impl ConsumerSettings {
 
 /// Section `[retention]`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct RetentionSettings {
+pub(crate) struct RetentionSettings {
     dedup_window_seconds: u64,
     processed_max_len: u64,
 }
 
 impl RetentionSettings {
     /// The same for the stream.
-    #[must_use]
-    pub fn retention(&self) -> Retention {
+    pub(crate) fn retention(&self) -> Retention {
         Retention {
             dedup_window: Duration::from_secs(self.dedup_window_seconds),
             max_len: self.processed_max_len,
@@ -179,9 +178,9 @@ impl RetentionSettings {
 
 /// Section `[names]`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Names {
+pub(crate) struct Names {
     /// The stream of processed messages.
-    pub processed_stream: String,
+    pub(crate) processed_stream: String,
 }
 
 /// How messages come.
@@ -194,37 +193,46 @@ pub enum Intake {
     Pull,
 }
 
+impl Intake {
+    /// As the setting has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Pull => "pull",
+        }
+    }
+}
+
 /// Section `[consumer_group_app]`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct GroupSettings {
+pub(crate) struct GroupSettings {
     /// Host name or address.
-    pub host: String,
+    pub(crate) host: String,
     /// Port.
-    pub port: u16,
+    pub(crate) port: u16,
     registration_check_interval_seconds: NonZeroU64,
 }
 
 impl GroupSettings {
     /// How often the consumer checks its membership.
-    #[must_use]
-    pub fn registration_check_interval(&self) -> Duration {
+    pub(crate) fn registration_check_interval(&self) -> Duration {
         Duration::from_secs(self.registration_check_interval_seconds.get())
     }
 }
 
 /// Section `[consumer]`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct OwnSettings {
+pub(crate) struct OwnSettings {
     /// The host of the consumer's id.
-    pub advertised_host: Option<String>,
+    pub(crate) advertised_host: Option<String>,
     /// The port of the consumer's id.
-    pub advertised_port: Option<u16>,
+    pub(crate) advertised_port: Option<u16>,
     /// How messages come.
-    pub intake: Intake,
+    pub(crate) intake: Intake,
     /// How often a message is handed out from the queue.
-    pub max_deliveries: NonZeroU64,
+    pub(crate) max_deliveries: NonZeroU64,
     /// How many messages are processed at once; 0 for no limit.
-    pub processing_concurrency: u32,
+    pub(crate) processing_concurrency: u32,
     /// How many messages come in one request at most.
-    pub max_batch: NonZeroU32,
+    pub(crate) max_batch: NonZeroU32,
 }

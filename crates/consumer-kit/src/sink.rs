@@ -41,7 +41,7 @@ const COMMITS: usize = 2;
 /// Why a processed message was not committed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommitError {
+pub(crate) enum CommitError {
     /// The message cannot be written as a flat entry.
     #[error("cannot write the message as an entry")]
     Encode(#[from] serde_json::Error),
@@ -68,11 +68,11 @@ pub enum CommitError {
 
 /// The outcome of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
+pub(crate) struct Committed {
     /// Whether it was added.
-    pub added: Added,
+    pub(crate) added: Added,
     /// Whether the message's position in the queue is settled with it.
-    pub is_settled: bool,
+    pub(crate) is_settled: bool,
 }
 
 /// The outcomes of entries, in order.
@@ -87,7 +87,7 @@ struct HandOver {
 
 /// The way to the [`Sink`].
 #[derive(Debug, Clone)]
-pub struct SinkHandle {
+pub(crate) struct SinkHandle {
     sink: mpsc::Sender<HandOver>,
     room: Arc<Semaphore>,
     seen_queues: Arc<SeenQueues>,
@@ -159,7 +159,7 @@ impl SinkHandle {
 }
 
 /// The entry of a processed message.
-fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
+pub(crate) fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
     let fields = processed.fields()?;
     if fields.len() > MAX_FIELDS {
         return Err(CommitError::TooManyFields {
@@ -171,7 +171,7 @@ fn entry(processed: &ProcessedMessage) -> Result<Entry, CommitError> {
 
 /// The role that writes to the stream.
 #[derive(Debug)]
-pub struct Sink {
+pub(crate) struct Sink {
     recorder: Recorder,
     waiting: mpsc::Receiver<HandOver>,
     metrics: ConsumerMetrics,

@@ -15,6 +15,7 @@ pub(crate) const PROGRAM: Program = Program {
             Redis keeps nothing that is published: who is not subscribed at that moment never gets it. The \
             closing account says how many subscribers each message reached.",
     build: BUILD,
+    environment: "PUBLISHER",
     default_file: "config/publisher.properties",
     settings: &[PUBLISHING, &common::redis(RedisUrl::check), NAMES],
     service: &[],

@@ -13,7 +13,7 @@ use prometheus::{
     Encoder, Gauge, HistogramOpts, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     core::Collector, process_collector::ProcessCollector,
 };
-pub use prometheus::{Histogram, IntCounter as Counter, IntCounterVec};
+pub use prometheus::{Error as MetricError, Histogram, IntCounter as Counter, IntCounterVec};
 use tracing::error;
 
 use crate::{build::Build, telemetry};

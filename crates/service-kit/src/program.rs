@@ -58,7 +58,7 @@ enum Task<S> {
 /// 0 after success, and after `--help`, `--checkConfig` and the like; 1 after a failure, which is logged, and after
 /// `--checkHealth` of a service that is not healthy; 2 after a wrong command line; [`BAD_USAGE`] after other settings
 /// that cannot be used; [`output::IO_ERROR`] when what was asked for cannot be written.
-pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
+pub fn start<S, E: Into<anyhow::Error>, F: Future<Output = Result<(), E>>>(
     program: &Program,
     read: impl FnOnce(&Loaded) -> Result<S, SettingsError>,
     service: impl FnOnce(S) -> F,
@@ -96,6 +96,7 @@ pub fn start<S, F: Future<Output = anyhow::Result<()>>>(
     let code = match runtime.block_on(service(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
+            let cause: anyhow::Error = cause.into();
             error!("{cause:#}");
             ExitCode::FAILURE
         }

@@ -9,6 +9,7 @@ mod command_line;
 pub mod common;
 mod effective;
 mod error;
+mod in_code;
 mod ini;
 mod kind;
 mod merged;
@@ -57,12 +58,14 @@ pub struct Setting {
 /// A program and what can be set about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// The name of the binary; upper-cased, with underscores, the prefix of its environment.
+    /// The name of the binary.
     pub name: &'static str,
     /// What it is, in a sentence.
     pub about: &'static str,
     /// What it was built from.
     pub build: Build,
+    /// What the names of its environment variables begin with, before two underscores.
+    pub environment: &'static str,
     /// The file that is read when no flag names another, relative to the working directory.
     pub default_file: &'static str,
     /// Everything that can be set, in one or more lists.

@@ -4,6 +4,7 @@ use axum::extract::State;
 use service_kit::metrics::{METRICS, Metric, Scrape};
 
 use super::HealthState;
+use crate::worker::Identity;
 
 /// The consumer for Prometheus, in its text format.
 #[utoipa::path(
@@ -42,8 +43,12 @@ pub(super) async fn metrics(State(needs): State<HealthState>) -> Scrape {
     scrape.counter(restarts, needs.supervisor.restarts());
     let build = Metric {
         name: "consumer_build_info",
-        help: "1, with what the program was built from as labels.",
+        help: "1, with the worker's name and what it was built from as labels.",
     };
-    scrape.build(build, &needs.build);
+    let Identity {
+        name, build: of, ..
+    } = &needs.identity;
+    let labels = ["worker", "version", "commit", "build_date"];
+    scrape.counts(build, labels, [([name, of.version, of.commit, of.date], 1)]);
     scrape
 }

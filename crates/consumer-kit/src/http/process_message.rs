@@ -1,9 +1,6 @@
 //! `POST /processMessage`: read a message, process it, commit it, say so.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -33,6 +30,7 @@ use crate::{
     ProcessError, Processor,
     sink::{CommitError, Stands},
     spans,
+    worker::seconds,
 };
 
 const FAILED: &str = "Failed to process message!";
@@ -134,17 +132,12 @@ pub(super) fn not_processed(error: &ProcessError) -> ApiError {
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, reason.clone())
         }
         ProcessError::RetryAfter(wait) => {
+            // Rounded up, so that nothing comes again too early.
             let text = error.to_string();
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text).retry_after(whole_seconds(*wait))
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text).retry_after(seconds(*wait))
         }
         ProcessError::Failed(cause) => ApiError::internal(FAILED, &**cause),
     }
-}
-
-/// A time in seconds, rounded up: nothing comes again too early.
-fn whole_seconds(time: Duration) -> u64 {
-    let begun = u64::from(time.subsec_nanos() > 0);
-    time.as_secs().saturating_add(begun)
 }
 
 /// The answer to a message that was processed and not committed.

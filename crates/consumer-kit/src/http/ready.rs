@@ -3,15 +3,15 @@
 use axum::extract::State;
 use protocol::http::READY;
 use redis_bus::{Connection, probe::Probe};
-use service_kit::{build::Build, readiness::Readiness, supervisor::Supervisor};
+use service_kit::{readiness::Readiness, supervisor::Supervisor};
 
 use super::Admission;
-use crate::{metrics::ConsumerMetrics, registrar::Registration};
+use crate::{metrics::ConsumerMetrics, registrar::Registration, worker::Identity};
 
 /// What a consumer needs to work, and what tells of it.
 #[derive(Debug, Clone)]
 pub(crate) struct HealthState {
-    pub(crate) build: Build,
+    pub(crate) identity: Identity,
     pub(crate) admission: Admission,
     pub(crate) connection: Connection,
     pub(crate) probe: Probe,

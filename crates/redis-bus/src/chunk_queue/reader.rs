@@ -68,6 +68,17 @@ impl ChunkReader {
         let nanos = since.map_or(0, |since| since.as_nanos());
         let host = gethostname();
         let name = format!("{}-{}-{nanos:x}", host.to_string_lossy(), process::id());
+        Self::named(queue, name)
+    }
+
+    /// The same, whose name begins with that of the worker it reads for.
+    #[must_use]
+    pub fn of_worker(queue: ChunkQueue, worker: &str) -> Self {
+        let Self { queue, name, .. } = Self::new(queue);
+        Self::named(queue, format!("{worker}-{name}"))
+    }
+
+    fn named(queue: ChunkQueue, name: String) -> Self {
         Self {
             leases: Leases::new(queue.clone(), name.clone()),
             queue,

@@ -87,7 +87,7 @@ impl Program {
     }
 
     pub(super) fn env_prefix(&self) -> String {
-        format!("{}__", self.name.replace('-', "_").to_uppercase())
+        format!("{}__", self.environment)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Merged(BTreeMap<&'static str, (String, Origin)>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
+    /// The code of the program.
+    Code,
     /// The path of the file, and the number of the line.
     File(String, usize),
     /// The name of the variable.
@@ -27,6 +29,7 @@ impl Origin {
     pub(super) fn brief(&self) -> String {
         match self {
             Self::Default => "default".to_owned(),
+            Self::Code => "code".to_owned(),
             Self::File(path, _) => format!("file {path}"),
             Self::Environment(name) => format!("environment variable {name}"),
             Self::Flag(flag) => format!("flag --{flag}"),
@@ -39,7 +42,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("the defaults"),
             Self::File(_, line) => write!(f, "the {}, line {line}", self.brief()),
-            Self::Environment(_) | Self::Flag(_) => write!(f, "the {}", self.brief()),
+            Self::Code | Self::Environment(_) | Self::Flag(_) => write!(f, "the {}", self.brief()),
         }
     }
 }

@@ -20,6 +20,7 @@ const PROGRAM: Program = Program {
     name: "sample-app",
     about: "A sample.",
     build: Build::of_version("1"),
+    environment: "SAMPLE_APP",
     default_file: "no/such/file.properties",
     settings: &[&[
         Setting {

@@ -1,8 +1,7 @@
-//! The parts of a consumer, put together for push or for pull, and taken apart in the end.
+//! The parts of a worker, put together for push or for pull, and taken apart in the end.
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use axum::Router;
 use protocol::{
     ConsumerId,
@@ -24,6 +23,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::{WorkerError, no_address};
 use crate::{
     ConsumerSettings, Processor,
     group_client::GroupClient,
@@ -42,14 +42,23 @@ const UNDESCRIBED: &str = "cannot describe the REST API";
 pub(super) struct Parts<P> {
     pub(super) processing: Processing<P>,
     pub(super) listener: TcpListener,
-    pub(super) id: ConsumerId,
     pub(super) frame: Frame,
+}
+
+/// What others know the worker by.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// Its own name.
+    pub(crate) name: String,
+    /// What the group knows it by.
+    pub(crate) id: ConsumerId,
+    pub(crate) build: Build,
 }
 
 /// What holds the roles, from their start to their end.
 pub(super) struct Frame {
     metrics: ConsumerMetrics,
-    build: Build,
+    identity: Identity,
     supervisor: Supervisor,
     admission: Admission,
     taking_messages: CancellationToken,
@@ -64,10 +73,10 @@ impl<P: Processor> Parts<P> {
         stream: ProcessedStream,
         connection: Connection,
         settings: &ConsumerSettings,
-    ) -> anyhow::Result<Running> {
+    ) -> Result<Running, WorkerError> {
         let group = &settings.consumer_group_app;
-        let client =
-            GroupClient::new(&group.host, group.port).context("cannot set up the HTTP client")?;
+        let client = GroupClient::new(&group.host, group.port)
+            .map_err(WorkerError::refused("cannot set up the HTTP client"))?;
         let check_interval = group.registration_check_interval();
         // With no limit there is nothing to declare; nor with a processor that takes whole batches, because the
         // limit counts those.
@@ -76,7 +85,7 @@ impl<P: Processor> Parts<P> {
             _ => None,
         };
         let registration = RegistrationRequest {
-            consumer_id: self.id.clone(),
+            consumer_id: self.frame.identity.id.clone(),
             concurrency,
         };
         let registrar = Registrar::new(client, registration, check_interval);
@@ -92,8 +101,8 @@ impl<P: Processor> Parts<P> {
             max_batch: settings.consumer.max_batch.get(),
             concurrency,
         });
-        let router = http::router(state, needs).context(UNDESCRIBED)?;
-        self.frame.serve(self.listener, router, &self.id)?;
+        let router = http::router(state, needs).map_err(WorkerError::refused(UNDESCRIBED))?;
+        self.frame.serve(self.listener, router)?;
         Ok(self.frame.take_messages("registrar", registrar, None))
     }
 
@@ -103,16 +112,17 @@ impl<P: Processor> Parts<P> {
         stream: ProcessedStream,
         connection: Connection,
         settings: &ConsumerSettings,
-    ) -> anyhow::Result<Running> {
+    ) -> Result<Running, WorkerError> {
         let (names, retention) = (&settings.names, settings.retention.retention());
         let queue = ChunkQueue::new(connection.clone(), &names.processed_stream);
         let needs = self.frame.needs(connection, queue.needs(), None);
         let recorder = Recorder::new(stream, queue.clone(), retention.max_len);
         let sink = self.frame.commit_to(recorder.refusing_strays());
-        let router = http::pull_router(needs).context(UNDESCRIBED)?;
-        self.frame.serve(self.listener, router, &self.id)?;
+        let router = http::pull_router(needs).map_err(WorkerError::refused(UNDESCRIBED))?;
+        self.frame.serve(self.listener, router)?;
         let admission = self.frame.admission.clone();
         let pull = PullSettings {
+            worker: self.frame.identity.name.clone(),
             concurrency: settings.consumer.processing_concurrency,
             max_deliveries: settings.consumer.max_deliveries.get(),
             dedup_window: retention.dedup_window,
@@ -120,6 +130,7 @@ impl<P: Processor> Parts<P> {
         let puller = ChunkPuller::new(queue.clone(), self.processing, sink, admission, pull);
         info!(
             queue = queue.key(),
+            worker = self.frame.identity.name,
             reader = puller.reader(),
             "pulling: ready for messages"
         );
@@ -129,10 +140,10 @@ impl<P: Processor> Parts<P> {
 }
 
 impl Frame {
-    pub(super) fn new(metrics: ConsumerMetrics, build: Build) -> Self {
+    pub(super) fn new(metrics: ConsumerMetrics, identity: Identity) -> Self {
         Self {
             metrics,
-            build,
+            identity,
             supervisor: Supervisor::default(),
             admission: Admission::default(),
             taking_messages: CancellationToken::new(),
@@ -161,20 +172,19 @@ impl Frame {
             connection,
             registration,
             metrics: self.metrics.clone(),
-            build: self.build,
+            identity: self.identity.clone(),
             supervisor: self.supervisor.clone(),
         }
     }
 
     /// Starts the REST API.
-    fn serve(&self, listener: TcpListener, router: Router, id: &ConsumerId) -> anyhow::Result<()> {
-        let address = listener
-            .local_addr()
-            .context("the listener has no address")?;
+    fn serve(&self, listener: TcpListener, router: Router) -> Result<(), WorkerError> {
+        let address = listener.local_addr().map_err(no_address)?;
         let server = HttpServer::new(listener, router);
         self.supervisor
             .spawn("http server", self.serving.clone(), server);
-        info!(%address, consumer.id = %id, "listening");
+        let Identity { name, id, .. } = &self.identity;
+        info!(worker = name, %address, consumer.id = %id, "listening");
         Ok(())
     }
 
@@ -189,7 +199,7 @@ impl Frame {
     }
 }
 
-/// A consumer at work.
+/// A worker at work. Dropped, it stops at once.
 pub(super) struct Running {
     frame: Frame,
     /// Whatever has messages come.
@@ -228,6 +238,15 @@ impl Running {
         if let Err(cause) = leases.leave().await {
             let cause = chain(&cause);
             warn!(cause, "cannot take leave of the queue");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let frame = &self.frame;
+        for all in [&frame.taking_messages, &frame.serving, &frame.committing] {
+            all.cancel();
         }
     }
 }

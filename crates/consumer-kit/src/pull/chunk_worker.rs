@@ -34,7 +34,7 @@ const COME_AGAIN: Duration = Duration::from_secs(1);
 
 /// What works chunks.
 #[derive(Debug)]
-pub(crate) struct Worker<P> {
+pub(crate) struct ChunkWorker<P> {
     processing: Processing<P>,
     settler: Settler,
     leases: Leases,
@@ -44,7 +44,7 @@ pub(crate) struct Worker<P> {
     last_delivery: Semaphore,
 }
 
-impl<P: Processor> Worker<P> {
+impl<P: Processor> ChunkWorker<P> {
     /// `concurrency` 0 means no limit.
     pub(super) fn new(
         processing: Processing<P>,
