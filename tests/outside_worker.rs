@@ -12,7 +12,10 @@ struct Once(Arc<Notify>);
 impl Processor for Once {
     async fn process(&self, _: &Message) -> Result<Additions, ProcessError> {
         self.0.notify_one();
-        Ok(Additions::from([("settings".to_owned(), "in code".to_owned())]))
+        Ok(Additions::from([(
+            "settings".to_owned(),
+            "in code".to_owned(),
+        )]))
     }
 }
 

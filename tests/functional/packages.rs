@@ -1,6 +1,7 @@
 //! What `packaging/release` makes: an archive and a Debian package that work on a machine without Rust.
 //!
-//! The programs in them are those of the tests, because building them for a release takes minutes.
+//! The programs in them are those of the tests, because building them for a release takes minutes. Beside them, what
+//! `cargo package` makes of the libraries.
 
 use std::{
     fs,
@@ -16,13 +17,16 @@ use harness::{
     services::{binaries, id_of, redis, wait_until_joined, wait_until_subscribed},
     status::wait_for_status,
 };
-use local_stack::binaries::workspace;
+use local_stack::binaries::{cargo, workspace};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{process::Command, sync::OnceCell, time::timeout};
 
 /// The programs there are.
 const PROGRAMS: [&str; 3] = ["consumer-group-app", "consumer-app", "publisher"];
+
+/// What a worker in Rust is built from.
+const LIBRARIES: [&str; 4] = ["protocol", "service-kit", "redis-bus", "consumer-kit"];
 
 /// All that a command is told of its surroundings.
 const BARE: [&str; 2] = ["-i", "PATH=/usr/bin:/bin"];
@@ -243,6 +247,27 @@ async fn check_units(root: &Path, targets: &Path) -> Result<()> {
         // A key it does not know is no failure to it, but a line.
         let said = String::from_utf8(output.stderr)?;
         ensure!(output.status.success() && said.is_empty(), "{unit}: {said}");
+    }
+    Ok(())
+}
+
+/// Whether what was packed builds is left to who releases it, because that takes minutes.
+#[tokio::test]
+async fn the_libraries_a_worker_is_built_from_can_be_packed() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let mut command = cargo();
+    command.args(["package", "--no-verify", "--offline", "--allow-dirty"]);
+    command.arg("--target-dir").arg(place.path());
+    for library in LIBRARIES {
+        command.args(["--package", library]);
+    }
+    let packed = Command::from(command).kill_on_drop(true).output();
+    let packed = timeout(PACKING, packed).await??;
+    ensure!(packed.status.success(), "{packed:?}");
+    for library in LIBRARIES {
+        let version = env!("CARGO_PKG_VERSION");
+        let file = format!("package/{library}-{version}.crate");
+        assert!(place.path().join(&file).is_file(), "{file}");
     }
     Ok(())
 }
