@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{ConsumerId, DeadLetter, DeadLetterReason, Message, retry::History};
+use protocol::{AnsweredEntry, ConsumerId, DeadLetter, DeadLetterReason, Message, retry::History};
 use tokio::time::Instant;
 
 use crate::{
@@ -10,35 +10,41 @@ use crate::{
     queue::{LocalQueue, receiver::LeasedPosition},
 };
 
-/// Whether a message that a consumer processed is settled in the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settled {
-    /// The consumer has done so, in the step in which it recorded its result.
-    ByConsumer,
-    /// It is left to the group.
-    NotYet,
+/// What is left to do for a message that a consumer processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    /// The consumer has recorded its result, and settled the message in the same step.
+    Nothing,
+    /// The consumer records elsewhere, if at all: the message is to be settled in the queue.
+    Settle,
+    /// This is to be recorded, and the message settled in the same step.
+    Record(AnsweredEntry),
 }
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The consumer processed the message.
-    Delivered(Settled),
+    Delivered(Remaining),
     /// The consumer says that the message had been processed before.
-    Duplicate(Settled),
+    Duplicate(Remaining),
     /// The consumer says that the queue knows nothing of the message's position: it was emptied, or has lost its
     /// end. Nothing is recorded.
     UnknownPosition,
     /// The consumer says that the message is at fault; no other will think otherwise.
     Rejected(String),
-    /// The consumer is well but takes nothing for this long, or cannot store what it made of it.
+    /// The consumer is well but takes nothing for this long.
     Busy(Duration),
+    /// The consumer asks to have this message again after so long; nobody is to blame.
+    Later(Duration),
     /// The consumer failed. It may have processed the message.
     Failed(String),
     /// The consumer did not answer in time. It may have processed the message.
     TimedOut,
     /// The consumer could not be connected to.
     Unreachable(String),
+    /// The consumer says that it is one no longer.
+    Gone,
     /// A proxy in front of the consumer did not reach it, or got no answer.
     BadGateway(String),
     /// This side could not connect, such as for want of a file descriptor; the consumer is not to blame.
@@ -58,6 +64,8 @@ impl Outcome {
             | Self::BadGateway(error)
             | Self::OwnFault(error) => error.clone(),
             Self::Busy(_) => "the consumer was busy".to_owned(),
+            Self::Later(_) => "the consumer asked to have it later".to_owned(),
+            Self::Gone => "the consumer answered that it is gone".to_owned(),
             Self::TimedOut => "the consumer did not answer in time".to_owned(),
         }
     }
@@ -127,11 +135,18 @@ impl LeasedMessage {
 
     /// Notes that the attempt failed.
     pub(crate) fn note_failure(&mut self, consumer: &ConsumerId, outcome: &Outcome) {
-        self.tried.push(consumer.clone());
+        // It may have it again.
+        if !matches!(outcome, Outcome::Later(_)) {
+            self.tried.push(consumer.clone());
+        }
         self.last_error = outcome.describe();
         if matches!(
             outcome,
-            Outcome::Unreachable(_) | Outcome::BadGateway(_) | Outcome::Busy(_)
+            Outcome::Unreachable(_)
+                | Outcome::BadGateway(_)
+                | Outcome::Busy(_)
+                | Outcome::Later(_)
+                | Outcome::Gone
         ) {
             self.note_fruitless();
         }
@@ -167,6 +182,7 @@ pub(crate) struct Delivery {
     pub(crate) leased: LeasedMessage,
     queue: LocalQueue,
     is_finished: bool,
+    is_postponed: bool,
 }
 
 impl Delivery {
@@ -175,6 +191,26 @@ impl Delivery {
             leased,
             queue,
             is_finished: false,
+            is_postponed: false,
+        }
+    }
+
+    /// Whether a consumer has put it off, and its time has not come.
+    pub(crate) fn is_postponed(&self) -> bool {
+        self.is_postponed
+    }
+
+    /// Notes that a consumer has put it off.
+    pub(crate) fn postpone(&mut self) {
+        if !std::mem::replace(&mut self.is_postponed, true) {
+            self.queue.postpone();
+        }
+    }
+
+    /// Notes that its time has come.
+    pub(crate) fn resume(&mut self) {
+        if std::mem::take(&mut self.is_postponed) {
+            self.queue.resume();
         }
     }
 
@@ -235,6 +271,7 @@ pub(crate) struct Finished {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
+        self.resume();
         if !self.is_finished {
             self.queue.give_back(self.leased.clone());
         }

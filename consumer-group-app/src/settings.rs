@@ -79,6 +79,8 @@ impl Consumers {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RetentionSettings {
     dedup_window_seconds: u64,
+    /// About how many entries the stream of processed messages keeps; zero: all.
+    pub(crate) processed_max_len: u64,
 }
 
 impl RetentionSettings {

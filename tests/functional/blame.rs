@@ -2,17 +2,84 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Result;
 use harness::{
     FakeServer, PATIENCE, Reply, calls,
     services::{self, wait_for_account, wait_until_joined},
+    status::{status, wait_for_status},
     wait_until,
 };
 
+use serde_json::json;
+
 use crate::answers::{MESSAGES, Scene};
+
+#[tokio::test]
+async fn a_message_is_put_off_for_as_long_as_asked_and_its_consumer_goes_on() -> Result<()> {
+    // A failure would be the end of a message.
+    let scene = Scene::with(&["--maxAttempts", "1"]).await?;
+    let asked = AtomicU32::new(0);
+    let consumer = FakeServer::start(move |request| match request.path.as_str() {
+        "/processMessage" if request.body.windows(3).any(|word| word == b"put") => {
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => Reply::retry_after(500, 1),
+                _ => Reply::status(200),
+            }
+        }
+        _ => Reply::status(200),
+    })
+    .await?;
+    calls::register(&scene.group, &consumer.address()).await?;
+    wait_until_joined(&scene.group, &consumer.address()).await?;
+    scene.publish(1, "put off").await?;
+    wait_until("it to be asked", PATIENCE, async || {
+        Ok(consumer.requests("/processMessage").len() == 1)
+    })
+    .await?;
+    let put_off = Instant::now();
+    scene.publish(MESSAGES, "more").await?;
+    wait_for_status(&scene.group, &json!({ "processed": MESSAGES })).await?;
+    wait_for_account(&scene.group, u64::try_from(MESSAGES + 1)?, 0).await?;
+    assert!(put_off.elapsed() > Duration::from_millis(900));
+    let status = status(&scene.group).await?;
+    assert_eq!(status["consumers"][0]["ejections"], 0, "{status}");
+    assert_eq!(status["consumers"][0]["outcomes"]["later"], 1, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_put_off_does_not_hold_up_the_end_of_the_group() -> Result<()> {
+    let mut scene = Scene::with(&[]).await?;
+    let consumer = scene.join(Reply::retry_after(500, 3600)).await?;
+    scene.publish(1, "put off").await?;
+    wait_until("it to be asked", PATIENCE, async || {
+        Ok(consumer.received()?.len() == 1)
+    })
+    .await?;
+    let begun = Instant::now();
+    scene.group.terminate(PATIENCE).await?;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert_eq!(scene.bus.queue_length().await?, 1, "it waits for the next");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_is_gone_is_unregistered_and_what_it_had_goes_to_another() -> Result<()> {
+    let scene = Scene::with(&["--maxAttempts", "1"]).await?;
+    let gone = scene.join(Reply::status(410)).await?;
+    let well = scene.join(Reply::status(200)).await?;
+    scene.publish(MESSAGES, "m").await?;
+    wait_for_account(&scene.group, u64::try_from(MESSAGES)?, 0).await?;
+    wait_until("it to be unregistered", PATIENCE, async || {
+        Ok(scene.bus.members().await? == [well.id()])
+    })
+    .await?;
+    assert!(!gone.received()?.is_empty());
+    Ok(())
+}
 
 #[tokio::test]
 async fn one_that_asks_for_time_by_a_date_or_a_fraction_is_busy() -> Result<()> {
@@ -22,7 +89,7 @@ async fn one_that_asks_for_time_by_a_date_or_a_fraction_is_busy() -> Result<()> 
         let scene = Scene::with(&["--maxAttempts", "1"]).await?;
         let header = format!("Retry-After: {wait}");
         let busy = scene
-            .join(Reply::Answer(500, vec![header], "{}".to_owned()))
+            .join(Reply::Answer(503, vec![header], "{}".to_owned()))
             .await?;
         scene.publish(1, "first").await?;
         wait_until("it to be asked", PATIENCE, async || {

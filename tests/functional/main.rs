@@ -44,6 +44,7 @@ mod commit;
 mod commit_refused;
 mod commit_windows;
 
+mod answered_entries;
 mod answers;
 mod api_docs;
 mod api_docs_page;

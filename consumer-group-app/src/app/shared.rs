@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use protocol::ConsumerId;
 use redis_bus::{
     Connection, Endpoint,
     chunk_queue::{ChunkQueue, ChunkReader},
@@ -19,7 +18,7 @@ use crate::{
         client::ConsumerClient,
         registry::ConsumerGroup,
         sender::{FailedDelivery, Senders},
-        sweeps::Sweeps,
+        sweeps::{Suspicion, Sweeps},
     },
     dead_letters::writer::{self, Letter},
     dispatch::retry_budget::RetryBudget,
@@ -91,7 +90,7 @@ pub(super) struct Inputs {
     pub(super) settlements: mpsc::Receiver<Settling>,
     pub(super) failed: mpsc::Receiver<FailedDelivery>,
     pub(super) published: mpsc::Receiver<Publish>,
-    pub(super) suspects: mpsc::Receiver<ConsumerId>,
+    pub(super) suspects: mpsc::Receiver<Suspicion>,
 }
 
 /// Where others send what those roles take.
@@ -100,7 +99,7 @@ struct Outputs {
     settlements: mpsc::Sender<Settling>,
     failed: mpsc::Sender<FailedDelivery>,
     publish: mpsc::Sender<Publish>,
-    suspects: mpsc::Sender<ConsumerId>,
+    suspects: mpsc::Sender<Suspicion>,
 }
 
 fn channels(reader: ChunkReader) -> (Outputs, Inputs) {

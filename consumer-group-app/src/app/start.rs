@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use protocol::ConsumerId;
 use redis_bus::Endpoint;
 use service_kit::supervisor::Role;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -14,7 +13,7 @@ use crate::{
         health_checker::{HealthChecker, Rules},
         membership::MembershipFollower,
         sender::FailedDelivery,
-        sweeps::CheckRequests,
+        sweeps::{CheckRequests, Suspicion},
     },
     dead_letters::writer::{DeadLetterWriter, Letter},
     dispatch::dispatcher::{Dispatcher, Pending},
@@ -52,7 +51,9 @@ impl Roles {
 
         let writer = shared.writer(inputs.letters);
         let writer = shared.run("dead letter writer", &phases.writing, writer);
-        let settler = Settler::new(queue, inputs.settlements);
+        let max_len = shared.settings.retention.processed_max_len;
+        let buffer = shared.buffer.clone();
+        let settler = Settler::new(queue, max_len, buffer, inputs.settlements);
         let settler = shared.run("settler", &phases.writing, settler);
         let dispatcher = shared.dispatcher(inputs.failed);
         let dispatcher = shared.run("dispatcher", &phases.delivering, dispatcher);
@@ -128,7 +129,7 @@ impl Shared {
         Admission::new(buffer, published, queue, self.receiver.clone(), window)
     }
 
-    fn health_checker(&self, suspects: mpsc::Receiver<ConsumerId>) -> HealthChecker {
+    fn health_checker(&self, suspects: mpsc::Receiver<Suspicion>) -> HealthChecker {
         let rules = Rules {
             every: self.settings.consumers.health_check_interval(),
             capacity: self.capacity(),

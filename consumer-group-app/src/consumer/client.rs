@@ -5,7 +5,7 @@ mod punctual;
 mod request;
 mod response_body;
 
-use std::{io, num::NonZeroU32, time::Duration};
+use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use hyper::{StatusCode, header::HeaderValue};
 use protocol::{
@@ -14,13 +14,18 @@ use protocol::{
 };
 use serde_json::Value;
 use service_kit::{resolver::Resolver, telemetry::chain};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
 use self::punctual::punctual;
 pub(crate) use self::{classify::Outcomes, request::DeliveryRequest};
 use crate::{
     consumer::{
-        connection::{ConnectionError, ConsumerConnection, ConsumerResponse, Truncation},
+        connection::{
+            AnswerBounds, ConnectionError, ConsumerConnection, ConsumerResponse, Truncation,
+        },
         own_fault::{OwnFaults, io_causes},
     },
     delivery::Outcome,
@@ -28,6 +33,9 @@ use crate::{
 
 /// The most bytes of a health check's answer that are read.
 const MAX_HEALTH_BYTES: usize = 4096;
+
+/// How many bytes the answers that are large, because they hold entries, may take together: 64 MiB.
+const LARGE_ANSWERS_BYTES: usize = 64 << 20;
 
 /// How long a health check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -83,6 +91,8 @@ pub(crate) struct DeliveryResponse {
     pub(crate) connection: Option<ConsumerConnection>,
     /// How long the consumer says it worked.
     pub(crate) work: Option<Duration>,
+    /// The room that the answer takes, until what it says is written.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 /// A client for all consumers; clones share what it knows of names and faults.
@@ -91,6 +101,7 @@ pub(crate) struct ConsumerClient {
     own_faults: OwnFaults,
     resolver: Resolver,
     attempt_timeout: Duration,
+    large_answers: Arc<Semaphore>,
 }
 
 impl ConsumerClient {
@@ -100,6 +111,7 @@ impl ConsumerClient {
             own_faults: OwnFaults::new(),
             resolver: Resolver::default(),
             attempt_timeout,
+            large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS_BYTES)),
         }
     }
 
@@ -123,6 +135,7 @@ impl ConsumerClient {
                     outcomes,
                     connection,
                     work,
+                    room: answer.room,
                 };
             }
             Err(error @ ConnectionError::Connect(_)) => {
@@ -138,6 +151,7 @@ impl ConsumerClient {
             outcomes: Outcomes::All(outcome),
             connection: None,
             work: None,
+            room: None,
         }
     }
 
@@ -166,7 +180,8 @@ impl ConsumerClient {
         let deadline = Instant::now() + HEALTH_TIMEOUT;
         let mut connection = self.open(&target, deadline).await?;
         let request = request::health(target.host);
-        connection.send(request, MAX_HEALTH_BYTES, deadline).await
+        let bounds = AnswerBounds::small(MAX_HEALTH_BYTES);
+        connection.send(request, &bounds, deadline).await
     }
 
     async fn open(
@@ -189,7 +204,7 @@ impl ConsumerClient {
         request: DeliveryRequest,
         deadline: Instant,
     ) -> Result<(ConsumerResponse, Option<ConsumerConnection>), ConnectionError> {
-        let most = request.max_answer_bytes();
+        let bounds = request.answer_bounds(&self.large_answers);
         let mut idle = idle.filter(|connection| !connection.is_stale());
         loop {
             let is_reused = idle.is_some();
@@ -199,7 +214,7 @@ impl ConsumerClient {
                 None => Box::pin(self.open(&target, deadline)).await?,
             };
             let http = request.clone().into_http(target.host.clone());
-            match connection.send(http, most, deadline).await {
+            match connection.send(http, &bounds, deadline).await {
                 Ok(answer) => return Ok(with_connection(answer, connection)),
                 // The consumer closed it while it was idle; it has not seen the messages.
                 Err(ConnectionError::Unsent) if is_reused => {}

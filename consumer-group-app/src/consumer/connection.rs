@@ -4,6 +4,7 @@
 //! often threads, four times. Here a sender holds its idle connections itself, and the attempt under way on a
 //! connection polls it: a message stays within the task of its sender.
 
+mod bounds;
 mod limited_stream;
 
 use std::{
@@ -29,8 +30,12 @@ use protocol::{
     work_time::{SERVER_TIMING, work_in},
 };
 use service_kit::{http_client::POOL_IDLE_TIMEOUT, resolver::Resolver, telemetry::chain};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
 
+pub(crate) use self::bounds::AnswerBounds;
 use self::limited_stream::{LimitedStream, ReadLimit};
 use crate::consumer::retry_after;
 
@@ -51,6 +56,8 @@ pub(crate) struct ConsumerResponse {
     pub(crate) body: Vec<u8>,
     /// What is missing.
     pub(crate) lost: Option<Truncation>,
+    /// The room that a large body takes.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 impl ConsumerResponse {
@@ -142,12 +149,12 @@ impl ConsumerConnection {
         self.0.last_used.elapsed() > POOL_IDLE_TIMEOUT
     }
 
-    /// Sends a request and reads the answer, of its body no more than `most` bytes. After an error the
+    /// Sends a request and reads the answer, of its body no more than there are bounds for. After an error the
     /// connection is of no more use.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-        most: usize,
+        bounds: &AnswerBounds,
         deadline: Instant,
     ) -> Result<ConsumerResponse, ConnectionError> {
         let Parts {
@@ -156,7 +163,7 @@ impl ConsumerConnection {
             limit,
             last_used,
         } = &mut *self.0;
-        limit.begin(MAX_HEAD_BYTES + most);
+        limit.begin(MAX_HEAD_BYTES + bounds.most);
         // A connection that has ended, such as after `Connection: close`, leaves its sender waiting for ever.
         let ready = drive(driver, sender.ready()).await;
         if ready.is_none_or(|ready| ready.is_err()) {
@@ -165,7 +172,7 @@ impl ConsumerConnection {
         let exchange = async {
             let sending = sender.send_request(request);
             match timeout_at(deadline, sending).await {
-                Ok(Ok(response)) => Ok(read(response, most, limit, deadline).await),
+                Ok(Ok(response)) => Ok(read(response, bounds, limit, deadline).await),
                 Ok(Err(error)) => without_head(error, limit),
                 Err(_) => Err(ConnectionError::Late),
             }
@@ -222,29 +229,34 @@ fn without_head(
             headers: HeaderMap::new(),
             body: Vec::new(),
             lost: Some(Truncation::Head),
+            room: None,
         }),
         _ => Err(ConnectionError::Broken(error)),
     }
 }
 
 /// Reads to the end, so that an answer that breaks off is noticed and the connection can be used again, but no
-/// more than `most` bytes.
+/// more than there are bounds for.
 async fn read(
     response: Response<Incoming>,
-    most: usize,
+    bounds: &AnswerBounds,
     limit: &ReadLimit,
     deadline: Instant,
 ) -> ConsumerResponse {
     let (head, mut incoming) = response.into_parts();
-    let mut body = Vec::new();
+    let (mut body, mut taken) = (Vec::new(), None);
     let reading = async {
         while let Some(frame) = incoming.frame().await {
             match frame {
                 Ok(frame) => {
                     let data = frame.into_data().unwrap_or_default();
-                    let room = most - body.len();
-                    body.extend_from_slice(data.get(..room).unwrap_or(&data));
-                    if data.len() > room {
+                    let left = bounds.most - body.len();
+                    let kept = data.get(..left).unwrap_or(&data);
+                    if taken.is_none() {
+                        taken = bounds.room_for(body.len() + kept.len()).await;
+                    }
+                    body.extend_from_slice(kept);
+                    if data.len() > left {
                         return Some(Truncation::Excess);
                     }
                 }
@@ -260,5 +272,6 @@ async fn read(
         headers: head.headers,
         body,
         lost: lost.unwrap_or(Some(Truncation::Late)),
+        room: taken,
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod missed;
+mod removal;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -30,7 +31,7 @@ use self::{
 use crate::consumer::{
     client::{ConsumerClient, Health},
     registry::ConsumerGroup,
-    sweeps::CheckRequests,
+    sweeps::{CheckRequests, Suspicion},
 };
 
 /// How many consumers are checked at once.
@@ -138,7 +139,10 @@ impl HealthChecker {
                     next_sweep = Instant::now() + wait;
                 }
                 () = sweeps.wanted(), if self.swept.is_empty() => next_sweep = Instant::now(),
-                Some(id) = self.requests.suspects.recv() => self.mark_first(id),
+                Some(suspicion) = self.requests.suspects.recv() => match suspicion {
+                    Suspicion::Failed(id) => self.mark_first(id),
+                    Suspicion::Gone(id) => self.take_leave(id).await,
+                },
                 ids = group.to_ask() => ids.into_iter().for_each(|id| self.mark_first(id)),
                 _ = ask_again.tick() => self.ask_again(),
                 Some(checked) = checks.join_next() => {
@@ -232,22 +236,6 @@ impl HealthChecker {
             self.requests.sweeps.ended();
         }
         removed
-    }
-
-    async fn remove(&self, dead: HashMap<ConsumerId, String>) -> Result<(), BusError> {
-        if dead.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<_> = dead.keys().cloned().collect();
-        for id in self.list.unregister(&ids).await? {
-            if let Some(suppressed) = self.lines.due() {
-                let cause = dead.get(&id);
-                warn!(consumer.id = %id, cause, suppressed,
-                    "removed a consumer that does not answer");
-            }
-        }
-        self.requests.sweeps.removed();
-        Ok(())
     }
 
     /// Puts back one of the missed, if it answers again and there is room.

@@ -111,7 +111,8 @@ impl OutlierDetector {
                 state.ejected_until = state.ejected_until.max(until);
                 until.is_some()
             }
-            Outcome::Unreachable(_) => {
+            Outcome::Later(_) => false,
+            Outcome::Unreachable(_) | Outcome::Gone => {
                 let until = state.eject(now);
                 state.closed_until = state.closed_until.max(until);
                 until.is_some()
@@ -156,7 +157,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::delivery::Settled;
+    use crate::delivery::Remaining;
 
     /// Notes the outcome of an attempt that begins and ends now.
     fn note(standing: &OutlierDetector, outcome: &Outcome) -> bool {
@@ -186,7 +187,7 @@ mod tests {
         let standing = OutlierDetector::default();
         for _ in 0..20 {
             (0..4).for_each(|_| assert!(!note(&standing, &failed())));
-            note(&standing, &Outcome::Delivered(Settled::NotYet));
+            note(&standing, &Outcome::Delivered(Remaining::Settle));
         }
         assert_eq!(standing.fitness(), Fitness::Active);
     }
@@ -205,7 +206,7 @@ mod tests {
             lasted.push(from.elapsed().as_secs());
         }
         assert_eq!(lasted, [1, 2, 4, 8, 16, 32, 60, 60]);
-        note(&standing, &Outcome::Delivered(Settled::NotYet));
+        note(&standing, &Outcome::Delivered(Remaining::Settle));
         note(&standing, &refused());
         advance(FIRST_EJECTION).await;
         assert_eq!(standing.fitness(), Fitness::Active);
@@ -233,7 +234,7 @@ mod tests {
             let standing = OutlierDetector::default();
             advance(Duration::from_millis(1)).await;
             note(&standing, &verdict);
-            standing.note(&Outcome::Delivered(Settled::NotYet), before);
+            standing.note(&Outcome::Delivered(Remaining::Settle), before);
             assert_eq!(standing.fitness(), Fitness::Closed, "{verdict:?}");
         }
     }
@@ -271,7 +272,7 @@ mod tests {
         assert!(!standing.is_proven());
         assert!(note(&standing, &failed()), "the fifth in a row");
         advance(FIRST_EJECTION).await;
-        note(&standing, &Outcome::Delivered(Settled::NotYet));
+        note(&standing, &Outcome::Delivered(Remaining::Settle));
         assert!(standing.is_proven());
         (0..4).for_each(|_| assert!(!note(&standing, &failed())));
         note(&standing, &rejected);

@@ -35,6 +35,7 @@ pub(crate) struct OutcomeCounts {
     pub(crate) duplicate: u64,
     pub(crate) rejected: u64,
     pub(crate) busy: u64,
+    pub(crate) later: u64,
     pub(crate) failed: u64,
     pub(crate) timed_out: u64,
     pub(crate) unreachable: u64,
@@ -42,12 +43,13 @@ pub(crate) struct OutcomeCounts {
 
 impl OutcomeCounts {
     /// Each outcome by its name.
-    pub(crate) fn each(&self) -> [(&'static str, u64); 7] {
+    pub(crate) fn each(&self) -> [(&'static str, u64); 8] {
         [
             ("delivered", self.delivered),
             ("duplicate", self.duplicate),
             ("rejected", self.rejected),
             ("busy", self.busy),
+            ("later", self.later),
             ("failed", self.failed),
             ("timed_out", self.timed_out),
             ("unreachable", self.unreachable),
@@ -60,6 +62,7 @@ impl OutcomeCounts {
         self.duplicate += other.duplicate;
         self.rejected += other.rejected;
         self.busy += other.busy;
+        self.later += other.later;
         self.failed += other.failed;
         self.timed_out += other.timed_out;
         self.unreachable += other.unreachable;
@@ -72,9 +75,12 @@ impl OutcomeCounts {
             Outcome::Duplicate(_) => &mut self.duplicate,
             Outcome::Rejected(_) => &mut self.rejected,
             Outcome::Busy(_) => &mut self.busy,
+            Outcome::Later(_) => &mut self.later,
             Outcome::Failed(_) => &mut self.failed,
             Outcome::TimedOut => &mut self.timed_out,
-            Outcome::Unreachable(_) | Outcome::BadGateway(_) => &mut self.unreachable,
+            Outcome::Unreachable(_) | Outcome::BadGateway(_) | Outcome::Gone => {
+                &mut self.unreachable
+            }
             // That says something of the queue.
             Outcome::OwnFault(_) | Outcome::UnknownPosition => return None,
         };
@@ -124,7 +130,13 @@ impl ConsumerStats {
             return;
         };
         *count += messages;
-        if !matches!(outcome, Outcome::Delivered(_) | Outcome::Duplicate(_)) {
+        let is_fine = |outcome| {
+            matches!(
+                outcome,
+                &Outcome::Delivered(_) | &Outcome::Duplicate(_) | &Outcome::Later(_)
+            )
+        };
+        if !is_fine(outcome) {
             state.last_error = Some((SystemTime::now(), outcome.describe()));
         }
     }
@@ -177,15 +189,15 @@ impl ConsumerStats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Settled;
+    use crate::delivery::Remaining;
 
     #[test]
     fn every_outcome_is_counted_and_the_last_error_kept() {
         let record = ConsumerStats::default();
-        record.note(&Outcome::Delivered(Settled::NotYet), 500);
+        record.note(&Outcome::Delivered(Remaining::Settle), 500);
         record.note(&Outcome::Failed("first".to_owned()), 1);
         record.note(&Outcome::Unreachable("second".to_owned()), 2);
-        record.note(&Outcome::Duplicate(Settled::NotYet), 3);
+        record.note(&Outcome::Duplicate(Remaining::Settle), 3);
         record.ejected();
         let extract = record.read();
         let expected = OutcomeCounts {

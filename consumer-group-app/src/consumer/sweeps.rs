@@ -15,11 +15,20 @@ use tokio::{
 /// How long a registration waits for a slot at the most.
 const WAIT_FOR_A_SLOT: Duration = Duration::from_secs(3);
 
+/// What a sender has found out about its consumer.
+#[derive(Debug)]
+pub(crate) enum Suspicion {
+    /// It failed: is it still there?
+    Failed(ConsumerId),
+    /// It said that it is a consumer no longer.
+    Gone(ConsumerId),
+}
+
 /// Where others ask for checks.
 #[derive(Debug)]
 pub(crate) struct CheckRequests {
-    /// Of one consumer, which failed.
-    pub(crate) suspects: mpsc::Receiver<ConsumerId>,
+    /// Of one consumer.
+    pub(crate) suspects: mpsc::Receiver<Suspicion>,
     /// Of all.
     pub(crate) sweeps: Sweeps,
 }

@@ -143,7 +143,10 @@ impl Dispatcher {
                 (Fault::Attempt, true)
             }
             Outcome::Rejected(_) => (Fault::Message, false),
-            Outcome::Unreachable(_) | Outcome::OwnFault(_) => (Fault::Attempt, true),
+            Outcome::Later(wait) => return self.pending.postpone(delivery, wait),
+            Outcome::Unreachable(_) | Outcome::OwnFault(_) | Outcome::Gone => {
+                (Fault::Attempt, true)
+            }
             Outcome::Busy(_)
             | Outcome::Failed(_)
             | Outcome::TimedOut

@@ -16,6 +16,9 @@ use tracing::warn;
 use super::{account::Account, replaced::ReplacedQueues};
 use crate::delivery::{Delivery, Ending, Finished, LeasedMessage};
 
+/// How many messages that were put off are held beside those that are not. Each is kept alive in Redis.
+const POSTPONED_BESIDE: usize = 10_000;
+
 /// The messages this replica answers for; clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalQueue(Arc<Shared>);
@@ -38,10 +41,17 @@ struct State {
     places: u64,
     held_messages: usize,
     held_bytes: usize,
+    /// How many in flight were put off by a consumer.
+    postponed: usize,
     account: Account,
 }
 
 impl State {
+    fn is_all_finished(&self) -> bool {
+        let postponed = u64::try_from(self.postponed).unwrap_or(u64::MAX);
+        self.account.unfinished() <= postponed
+    }
+
     fn queue(&mut self, mut leased: LeasedMessage) {
         self.places += 1;
         leased.place = self.places;
@@ -130,13 +140,27 @@ impl LocalQueue {
         }
     }
 
-    /// How many more messages it may hold, when it may hold `messages` and its bytes.
+    /// How many more messages it may hold, when it may hold `messages` and its bytes. Some that were put off hold up
+    /// no others.
     pub(crate) fn room(&self, messages: usize) -> usize {
         let state = self.state();
         if state.held_bytes >= self.0.max_bytes {
             return 0;
         }
-        messages.saturating_sub(state.held_messages)
+        let free_of_charge = state.postponed.min(POSTPONED_BESIDE);
+        (messages + free_of_charge).saturating_sub(state.held_messages)
+    }
+
+    /// One in flight is put off.
+    pub(crate) fn postpone(&self) {
+        let mut state = self.state();
+        state.postponed += 1;
+        self.notify_finished(state);
+    }
+
+    /// The time of one that was put off has come.
+    pub(crate) fn resume(&self) {
+        self.state().postponed -= 1;
     }
 
     /// Waits until something was finished since the last call returned.
@@ -208,7 +232,7 @@ impl LocalQueue {
     }
 
     fn notify_finished(&self, state: MutexGuard<'_, State>) {
-        let is_empty = state.account.unfinished() == 0;
+        let is_empty = state.is_all_finished();
         drop(state);
         self.0.has_room.notify_one();
         if is_empty {
@@ -226,11 +250,11 @@ impl LocalQueue {
         self.state().account
     }
 
-    /// Waits until the group has finished with all it received.
+    /// Waits until the group has finished with all it received, but for what was put off.
     pub(crate) async fn all_finished(&self) {
         loop {
             let finished = self.0.finished.notified();
-            if self.account().unfinished() == 0 {
+            if self.state().is_all_finished() {
                 return;
             }
             finished.await;

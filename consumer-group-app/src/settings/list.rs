@@ -22,7 +22,7 @@ pub(crate) const PROGRAM: Program = Program {
         &common::rest_api("5000"),
         CONSUMERS,
         DELIVERY,
-        &[common::DEDUP_WINDOW],
+        &[common::DEDUP_WINDOW, common::PROCESSED_MAX_LEN],
         DASHBOARD,
     ],
     service: program::SETTINGS,

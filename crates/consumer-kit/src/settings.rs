@@ -119,15 +119,7 @@ pub const SETTINGS: &[Setting] = &[
         heading: PROCESSING,
     },
     common::DEDUP_WINDOW,
-    Setting {
-        key: "retention.processed_max_len",
-        flag: "processedMaxLen",
-        value_name: "COUNT",
-        kind: ValueKind::count(0, 1_000_000_000_000),
-        default: Some("0"),
-        help: "About how many entries the stream of processed messages keeps; 0: all",
-        heading: "Retention",
-    },
+    common::PROCESSED_MAX_LEN,
 ];
 
 /// The settings of a consumer, as they were read: for [`Worker::bind`](crate::Worker::bind).

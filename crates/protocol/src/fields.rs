@@ -36,6 +36,13 @@ impl Fields {
         self.ends.push(self.text.len());
     }
 
+    /// Adds all fields of another.
+    pub fn append(&mut self, other: &Self) {
+        let start = self.text.len();
+        self.text.push_str(&other.text);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+    }
+
     fn push_text(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len());
@@ -83,6 +90,16 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_appended_in_order() {
+        let mut fields = Fields::from_iter([("a", "1")]);
+        fields.append(&Fields::from_iter([("b", "ü"), ("", "3")]));
+        assert_eq!(
+            fields,
+            Fields::from_iter([("a", "1"), ("b", "ü"), ("", "3")])
+        );
+    }
 
     #[test]
     fn names_and_values_come_back_in_order_even_empty_ones() {

@@ -40,6 +40,6 @@ pub use fields::Fields;
 pub use message::{Message, MessageError, MessageId};
 pub use position::{ChunkId, Position, QueueIdentity};
 pub use positions::Positions;
-pub use processed::{Additions, ProcessedMessage};
+pub use processed::{Additions, AnsweredEntry, ProcessedMessage};
 pub use stream_id::StreamId;
 pub use trace::{TraceContext, TraceParent};

@@ -152,6 +152,12 @@ impl Message {
     }
 }
 
+/// The properties of a JSON object that is no message, `message_id` left out, as [`Message::properties`].
+pub(crate) fn properties_of(json: &str) -> serde_json::Result<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
+    let properties: Properties<'_> = serde_json::from_str(json)?;
+    Ok(properties.into_list())
+}
+
 impl fmt::Debug for Message {
     /// Shows id and size only: bodies do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

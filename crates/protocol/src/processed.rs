@@ -6,7 +6,12 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{ConsumerId, Fields, Message, message::MESSAGE_ID};
+use serde_json::value::RawValue;
+
+use crate::{
+    ConsumerId, Fields, Message, MessageId,
+    message::{MESSAGE_ID, properties_of},
+};
 
 /// The field that says which consumer processed a message.
 pub const CONSUMER_ID: &str = "consumer_id";
@@ -50,10 +55,8 @@ impl ProcessedMessage {
         let added: usize = self.additions.iter().map(|(n, v)| n.len() + v.len()).sum();
         let bytes = self.message.body().len() + added + 128;
         let mut fields = Fields::with_capacity(count, bytes);
-        fields.push(MESSAGE_ID, self.message.id().as_str());
-        fields.push(CONSUMER_ID, self.consumer_id.as_str());
-        let at = humantime::format_rfc3339_millis(self.processed_at);
-        fields.push_shown(PROCESSED_AT, at);
+        let at = self.processed_at;
+        push_own(&mut fields, self.message.id(), &self.consumer_id, at);
         if self.is_any_name_given_twice(&properties) {
             self.push_renamed(&properties, &mut fields);
         } else {
@@ -89,6 +92,64 @@ impl ProcessedMessage {
             fields.push(&name, value);
         }
     }
+}
+
+/// What a consumer has the group record: the fields of an entry but the first three.
+///
+/// A field with the name `consumer_id` or `processed_at` is called `processor.<name>`, as in
+/// [`ProcessedMessage::fields`]; `message_id` is left out, because it stands there already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnsweredEntry(Fields);
+
+impl AnsweredEntry {
+    /// From a JSON object: a text is the value of its field as it is, anything else as JSON. Of a name that is given
+    /// twice the last value counts.
+    ///
+    /// # Errors
+    /// When it is no object, or has a text that is no Unicode.
+    pub fn from_json(json: &RawValue) -> serde_json::Result<Self> {
+        let given = properties_of(json.get())?;
+        let bytes = json.get().len();
+        let mut fields = Fields::with_capacity(given.len(), bytes);
+        if given.iter().any(|(name, _)| OWN.contains(&&**name)) {
+            let mut taken = HashSet::from(OWN.map(Cow::Borrowed));
+            taken.extend(given.iter().map(|(name, _)| name.clone()));
+            for (name, value) in &given {
+                match OWN.contains(&&**name) {
+                    true => fields.push(&claim(&mut taken, name, "processor."), value),
+                    false => fields.push(name, value),
+                }
+            }
+        } else {
+            for (name, value) in &given {
+                fields.push(name, value);
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// How many fields the whole entry has.
+    #[must_use]
+    pub fn len_in_all(&self) -> usize {
+        OWN.len() + self.0.len()
+    }
+
+    /// The whole entry.
+    #[must_use]
+    pub fn fields(&self, id: &MessageId, consumer_id: &ConsumerId, at: SystemTime) -> Fields {
+        let bytes = self.0.bytes() + 128;
+        let mut fields = Fields::with_capacity(self.len_in_all(), bytes);
+        push_own(&mut fields, id, consumer_id, at);
+        fields.append(&self.0);
+        fields
+    }
+}
+
+/// Adds the fields every entry begins with.
+fn push_own(fields: &mut Fields, id: &MessageId, consumer_id: &ConsumerId, at: SystemTime) {
+    fields.push(MESSAGE_ID, id.as_str());
+    fields.push(CONSUMER_ID, consumer_id.as_str());
+    fields.push_shown(PROCESSED_AT, humantime::format_rfc3339_millis(at));
 }
 
 /// Takes `name`, or the first of `prefix + name`, `prefix + prefix + name`, … that is free.
@@ -139,6 +200,31 @@ mod tests {
             &[("added", "x")],
         );
         assert_eq!(entry, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn an_answered_entry_is_what_was_answered_after_our_own() {
+        let answered = r#"{"total":28.5,"message_id":"other","text":"\u00fc","consumer_id":"b","list":[1, 2],"total":3}"#;
+        let raw: &RawValue = serde_json::from_str(answered).unwrap();
+        let entry = AnsweredEntry::from_json(raw).unwrap();
+        assert_eq!(entry.len_in_all(), 7);
+        let message = Message::parse(Bytes::from_static(br#"{"message_id":"m"}"#)).unwrap();
+        let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let fields = entry.fields(message.id(), &"a:1".parse().unwrap(), at);
+        let expected = [
+            ("message_id", "m"),
+            ("consumer_id", "a:1"),
+            ("processed_at", "2023-11-14T22:13:20.123Z"),
+            ("total", "3"),
+            ("text", "ü"),
+            ("processor.consumer_id", "b"),
+            ("list", "[1, 2]"),
+        ];
+        assert_eq!(fields, Fields::from_iter(expected));
+        for bad in ["[]", "7", "null", r#"{"a":"\ud800"}"#] {
+            let raw: &RawValue = serde_json::from_str(bad).unwrap();
+            assert!(AnsweredEntry::from_json(raw).is_err(), "{bad}");
+        }
     }
 
     #[test]

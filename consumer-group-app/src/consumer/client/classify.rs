@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
+use protocol::{AnsweredEntry, message::MAX_MESSAGE_BYTES};
+use redis_bus::commit::MAX_FIELDS;
 use serde_json::value::RawValue;
 
-use super::response_body::{MessageResult, ResponseBody};
+use super::response_body::{GivenEntry, MessageResult, ResponseBody};
 use crate::{
     consumer::{
         connection::{ConsumerResponse, Truncation},
         retry_after,
     },
-    delivery::{Outcome, Settled},
+    delivery::{Outcome, Remaining},
 };
 
 /// How much of an error answer goes into `last_error`, in bytes.
@@ -45,7 +47,7 @@ pub(super) fn of_message(answer: &ConsumerResponse) -> Outcome {
     }
     let done = || {
         let said = ResponseBody::read(&answer.body);
-        (said.is_duplicate, said.settled())
+        done(said.is_duplicate, said.is_settled, said.entry)
     };
     let said = || shown(&answer.body);
     outcome(answer.status, answer.retry_after(), done, said)
@@ -72,7 +74,8 @@ pub(super) fn of_batch(answer: &ConsumerResponse, count: usize) -> Outcomes {
 fn of_each(answer: &ConsumerResponse, count: usize) -> Outcomes {
     let said = ResponseBody::read(&answer.body);
     if said.processed == Some(count) {
-        return Outcomes::All(Outcome::Delivered(said.settled()));
+        // An entry is that of one message.
+        return Outcomes::All(done(false, said.is_settled, GivenEntry::None));
     }
     let unknown = || match answer.lost {
         Some(Truncation::Late) => Outcome::TimedOut,
@@ -94,7 +97,7 @@ fn of_each(answer: &ConsumerResponse, count: usize) -> Outcomes {
 }
 
 fn of_result(result: &RawValue) -> Outcome {
-    let said = serde_json::from_str::<MessageResult>(result.get());
+    let said = serde_json::from_str::<MessageResult<'_>>(result.get());
     let Some((status, said)) = said.ok().and_then(|said| Some((said.status()?, said))) else {
         let result = shown(result.get().as_bytes());
         return Outcome::Failed(format!("the consumer gave a message no status: {result}"));
@@ -103,30 +106,67 @@ fn of_result(result: &RawValue) -> Outcome {
     outcome(
         status,
         wait,
-        || (said.is_duplicate(), said.settled()),
+        || done(said.is_duplicate(), said.is_settled(), said.entry()),
         || shown(said.error().as_bytes()),
     )
+}
+
+/// What a success comes to. Whoever settled a message has recorded it, too.
+fn done(is_duplicate: bool, is_settled: bool, entry: GivenEntry<'_>) -> Outcome {
+    let remaining = match (is_settled, entry) {
+        (true, _) => Remaining::Nothing,
+        (false, GivenEntry::Json(json)) if !is_duplicate => match to_record(json) {
+            Ok(entry) => Remaining::Record(entry),
+            Err(why) => return cannot_record(&why),
+        },
+        (false, GivenEntry::BrokenOff) if !is_duplicate => {
+            return cannot_record("the answer breaks off in it, is too long, or is no JSON");
+        }
+        (false, _) => Remaining::Settle,
+    };
+    if is_duplicate {
+        Outcome::Duplicate(remaining)
+    } else {
+        Outcome::Delivered(remaining)
+    }
+}
+
+/// The entry in an answer, or why it can be none.
+fn to_record(json: &RawValue) -> Result<AnsweredEntry, String> {
+    let entry = AnsweredEntry::from_json(json).map_err(|cause| cause.to_string())?;
+    let fields = entry.len_in_all();
+    if json.get().len() > MAX_MESSAGE_BYTES {
+        return Err(format!("it is larger than {MAX_MESSAGE_BYTES} bytes"));
+    }
+    if fields > MAX_FIELDS {
+        return Err(format!(
+            "it would have {fields} fields, and the most is {MAX_FIELDS}"
+        ));
+    }
+    Ok(entry)
+}
+
+fn cannot_record(why: &str) -> Outcome {
+    Outcome::Failed(format!(
+        "the entry in the consumer's answer cannot be recorded: {why}"
+    ))
 }
 
 /// Whose fault a status says it is.
 fn outcome(
     status: StatusCode,
     retry_after: Option<Duration>,
-    done: impl FnOnce() -> (bool, Settled),
+    done: impl FnOnce() -> Outcome,
     said: impl FnOnce() -> String,
 ) -> Outcome {
     let describe = || format!("the consumer answered {status}: {}", said());
     match status.as_u16() {
-        200..=299 => match done() {
-            (true, settled) => Outcome::Duplicate(settled),
-            (false, settled) => Outcome::Delivered(settled),
-        },
+        200..=299 => done(),
         412 => Outcome::UnknownPosition,
         400 | 413 | 422 => Outcome::Rejected(describe()),
         429 | 503 => Outcome::Busy(retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
-        // So a consumer says that neither it nor the message is at fault, such as when Redis, where
-        // it stores what it processed, does not take it.
-        500..=599 if let Some(wait) = retry_after => Outcome::Busy(wait),
+        410 => Outcome::Gone,
+        500..=599 if let Some(wait) = retry_after => Outcome::Later(wait),
         502 | 504 => Outcome::BadGateway(describe()),
         _ => Outcome::Failed(describe()),
     }

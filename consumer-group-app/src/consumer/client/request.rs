@@ -1,5 +1,7 @@
 //! What is asked of a consumer, as it goes over the wire.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -9,15 +11,23 @@ use hyper::{
 use protocol::{
     TraceContext,
     http::{HEALTH, PROCESS_MESSAGE, PROCESS_MESSAGES},
+    message::MAX_MESSAGE_BYTES,
     positions::QUEUE_POSITIONS,
     trace::{TRACEPARENT, TRACESTATE},
 };
+use tokio::sync::Semaphore;
 
-/// How much of an answer to one message is read, in bytes; of a longer one the start has to do…
+use crate::consumer::connection::AnswerBounds;
+
+/// How much of an answer to one message is read beside the entry in it, in bytes; of a longer one the start has to
+/// do…
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// …and how much more for each further message.
 const MAX_RESULT_BYTES: usize = 4096;
+
+/// How much more for the entries in it, of one message or of many.
+const MAX_ENTRIES_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// What a request for messages carries.
 #[derive(Debug, Clone)]
@@ -33,9 +43,14 @@ pub(crate) struct DeliveryRequest {
 }
 
 impl DeliveryRequest {
-    /// How much of the answer's body is read, in bytes.
-    pub(super) fn max_answer_bytes(&self) -> usize {
-        MAX_ANSWER_BYTES + MAX_RESULT_BYTES * self.messages.saturating_sub(1)
+    /// How much of the answer's body is read; what is large takes `room`.
+    pub(super) fn answer_bounds(&self, room: &Arc<Semaphore>) -> AnswerBounds {
+        let small = MAX_ANSWER_BYTES + MAX_RESULT_BYTES * self.messages.saturating_sub(1);
+        AnswerBounds {
+            most: small + MAX_ENTRIES_BYTES,
+            small,
+            room: Arc::clone(room),
+        }
     }
 
     pub(super) fn into_http(self, host: HeaderValue) -> Request<Full<Bytes>> {

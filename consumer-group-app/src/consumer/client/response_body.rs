@@ -11,15 +11,15 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::delivery::Settled;
-
 /// What is of interest.
 #[derive(Debug, Default)]
 pub(super) struct ResponseBody<'a> {
     /// `"result":"duplicate"`.
     pub(super) is_duplicate: bool,
     /// `"settled":true`.
-    is_settled: bool,
+    pub(super) is_settled: bool,
+    /// `"entry":{…}`.
+    pub(super) entry: GivenEntry<'a>,
     /// `"processed":512`.
     pub(super) processed: Option<usize>,
     /// `"results":[…]`, each as JSON.
@@ -36,16 +36,30 @@ impl<'a> ResponseBody<'a> {
         said.is_whole = read.and_then(|()| json.end()).is_ok();
         said
     }
+}
 
-    /// Whether the consumer has settled all of it.
-    pub(super) fn settled(&self) -> Settled {
-        settled(self.is_settled)
+/// What a consumer gives the group to record.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum GivenEntry<'a> {
+    #[default]
+    None,
+    Json(&'a RawValue),
+    /// It began, and the answer broke off in it or is no JSON there.
+    BrokenOff,
+}
+
+impl<'a> From<Option<&'a RawValue>> for GivenEntry<'a> {
+    fn from(entry: Option<&'a RawValue>) -> Self {
+        match entry {
+            Some(json) if json.get() != "null" => Self::Json(json),
+            Some(_) | None => Self::None,
+        }
     }
 }
 
 /// The outcome of one message of a batch.
 #[derive(Debug, Deserialize)]
-pub(super) struct MessageResult {
+pub(super) struct MessageResult<'a> {
     status: u16,
     #[serde(default)]
     result: Value,
@@ -55,9 +69,11 @@ pub(super) struct MessageResult {
     pub(super) retry_after: Value,
     #[serde(default)]
     settled: Value,
+    #[serde(default, borrow)]
+    entry: Option<&'a RawValue>,
 }
 
-impl MessageResult {
+impl<'a> MessageResult<'a> {
     pub(super) fn status(&self) -> Option<StatusCode> {
         StatusCode::from_u16(self.status).ok()
     }
@@ -67,8 +83,13 @@ impl MessageResult {
     }
 
     /// Whether the consumer has settled it.
-    pub(super) fn settled(&self) -> Settled {
-        settled(self.settled == true)
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled == true
+    }
+
+    /// What the group is to record of it.
+    pub(super) fn entry(&self) -> GivenEntry<'a> {
+        self.entry.into()
     }
 
     /// What went wrong; whatever else than a text it is, as JSON.
@@ -82,14 +103,6 @@ impl MessageResult {
 }
 
 const DUPLICATE: &str = "duplicate";
-
-fn settled(is_settled: bool) -> Settled {
-    if is_settled {
-        Settled::ByConsumer
-    } else {
-        Settled::NotYet
-    }
-}
 
 /// The fields of an answer.
 struct Fields<'s, 'a>(&'s mut ResponseBody<'a>);
@@ -123,6 +136,10 @@ impl<'a> Visitor<'a> for Fields<'_, 'a> {
                 "processed" => {
                     let count = fields.next_value::<Value>()?;
                     processed = count.as_u64().and_then(|count| count.try_into().ok());
+                }
+                "entry" => {
+                    said.entry = GivenEntry::BrokenOff;
+                    said.entry = fields.next_value::<Option<&RawValue>>()?.into();
                 }
                 "results" => fields.next_value_seed(Results(&mut said.results))?,
                 _ => drop(fields.next_value::<IgnoredAny>()?),
@@ -167,6 +184,25 @@ mod tests {
         let said = ResponseBody::read(body);
         assert!(said.is_duplicate);
         assert_eq!((said.results.len(), said.is_whole), (2, false));
+    }
+
+    #[test]
+    fn an_entry_is_none_or_whole_or_known_to_have_broken_off() {
+        let entry = |body: &'static [u8]| ResponseBody::read(body).entry;
+        for body in [&b""[..], b"{}", br#"{"entry":null}"#, br#"{"ent"#] {
+            assert!(matches!(entry(body), GivenEntry::None));
+        }
+        for body in [
+            &br#"{"entry":{"a":1"#[..],
+            br#"{"entry":"#,
+            br#"{"entry":nil}"#,
+        ] {
+            assert!(matches!(entry(body), GivenEntry::BrokenOff));
+        }
+        let GivenEntry::Json(json) = entry(br#"{"entry":{"a":1},"#) else {
+            panic!("no entry");
+        };
+        assert_eq!(json.get(), r#"{"a":1}"#);
     }
 
     #[test]

@@ -87,11 +87,13 @@ fn is_well(outcome: &Outcome) -> bool {
         Outcome::Delivered(_)
         | Outcome::Duplicate(_)
         | Outcome::UnknownPosition
-        | Outcome::Rejected(_) => true,
+        | Outcome::Rejected(_)
+        | Outcome::Later(_) => true,
         Outcome::Busy(_)
         | Outcome::Failed(_)
         | Outcome::TimedOut
         | Outcome::Unreachable(_)
+        | Outcome::Gone
         | Outcome::BadGateway(_)
         | Outcome::OwnFault(_) => false,
     }

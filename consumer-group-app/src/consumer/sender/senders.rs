@@ -1,26 +1,27 @@
 //! Starts a sender for each consumer.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use protocol::ConsumerId;
 use service_kit::{metrics::Histogram, supervisor::Supervisor};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, mpsc},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{FailedDelivery, Sender};
+use super::{FailedDelivery, Sender, settling::Done};
 use crate::{
     consumer::{
         client::{ConsumerClient, Target},
         handle::ConsumerHandle,
+        sweeps::Suspicion,
         window::{Most, WindowControl},
     },
-    delivery::{Delivery, Ending, Settled},
+    delivery::{Delivery, Remaining},
     dispatch::retry_budget::RetryBudget,
     intake::Buffer,
-    queue::settler::Settling,
+    queue::settler::{Record, Settling, Unsettled},
 };
 
 /// How many messages wait in a sender at the most, whatever its consumer takes.
@@ -36,7 +37,7 @@ pub(crate) struct Senders {
     /// Where what the queue has lost is offered to it again.
     pub(crate) buffer: Buffer,
     pub(crate) failed: mpsc::Sender<FailedDelivery>,
-    pub(crate) suspects: mpsc::Sender<ConsumerId>,
+    pub(crate) suspects: mpsc::Sender<Suspicion>,
     pub(crate) request_seconds: Histogram,
     pub(crate) room: Arc<Notify>,
     pub(crate) supervisor: Supervisor,
@@ -46,19 +47,45 @@ pub(crate) struct Senders {
 
 impl Senders {
     /// Ends deliveries that a consumer has done with; those that it did not settle go to the settler.
-    pub(super) async fn settle(&self, done: Vec<(Delivery, Ending, Settled)>) {
+    pub(super) async fn settle(
+        &self,
+        consumer: &ConsumerId,
+        done: Vec<Done>,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
         let (mut settled, mut not_yet) = (Vec::with_capacity(done.len()), Vec::new());
-        for (delivery, ending, by) in done {
-            let kind = match by {
-                Settled::ByConsumer => &mut settled,
-                Settled::NotYet => &mut not_yet,
+        let now = SystemTime::now();
+        for Done {
+            delivery,
+            ending,
+            remaining,
+        } in done
+        {
+            let record = match remaining {
+                Remaining::Nothing => {
+                    settled.push((delivery, ending));
+                    continue;
+                }
+                Remaining::Settle => Record::count(ending),
+                Remaining::Record(entry) => {
+                    let id = delivery.leased.message.id();
+                    Record::Entry(entry.fields(id, consumer, now))
+                }
             };
-            kind.push((delivery, ending));
+            not_yet.push(Unsettled {
+                delivery,
+                ending,
+                record,
+            });
         }
         Delivery::finish_all(settled);
         if !not_yet.is_empty() {
             // An error means that the settler is gone; the deliveries then go back to the queue.
-            drop(self.settlements.send(Settling(not_yet)).await);
+            let settling = Settling {
+                unsettled: not_yet,
+                room,
+            };
+            drop(self.settlements.send(settling).await);
         }
     }
 

@@ -7,9 +7,20 @@ use tracing::{debug, info, warn};
 
 use super::{Attempt, FailedDelivery, Sender};
 use crate::{
-    consumer::client::{DeliveryResponse, Outcomes},
-    delivery::{Delivery, Ending, Outcome, Settled},
+    consumer::{
+        client::{DeliveryResponse, Outcomes},
+        sweeps::Suspicion,
+    },
+    delivery::{Delivery, Ending, Outcome, Remaining},
 };
+
+/// A delivery that the consumer has done with.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) delivery: Delivery,
+    pub(super) ending: Ending,
+    pub(super) remaining: Remaining,
+}
 
 impl Sender {
     pub(super) async fn settle(&mut self, attempt: Attempt) {
@@ -25,6 +36,7 @@ impl Sender {
                 DeliveryResponse {
                     outcomes,
                     connection,
+                    room,
                     ..
                 },
             begun,
@@ -34,11 +46,15 @@ impl Sender {
         let mut done = Vec::with_capacity(deliveries.len());
         match outcomes {
             Outcomes::NoBatches(status) => self.send_one_by_one(deliveries, status),
-            Outcomes::All(outcome @ Outcome::Delivered(by)) => {
+            Outcomes::All(Outcome::Delivered(remaining)) => {
+                let outcome = Outcome::Delivered(remaining.clone());
                 self.consumer.outlier.note(&outcome, begun);
                 self.consumer.stats.note(&outcome, count(&deliveries));
-                let processed = |delivery| (delivery, Ending::Processed, by);
-                done.extend(deliveries.into_iter().map(processed));
+                done.extend(deliveries.into_iter().map(|delivery| Done {
+                    delivery,
+                    ending: Ending::Processed,
+                    remaining: remaining.clone(),
+                }));
             }
             Outcomes::All(outcome) => {
                 let failed = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
@@ -56,7 +72,7 @@ impl Sender {
                     // First, so that its word counts for the others.
                     self.consumer
                         .outlier
-                        .note(&Outcome::Delivered(Settled::NotYet), begun);
+                        .note(&Outcome::Delivered(Remaining::Settle), begun);
                 }
                 for (delivery, outcome) in deliveries.into_iter().zip(outcomes) {
                     let returned = self.note(delivery, outcome, begun, &mut done);
@@ -65,7 +81,7 @@ impl Sender {
             }
         }
         self.shared.budget.deposit(done.len());
-        self.shared.settle(done).await;
+        self.shared.settle(&self.consumer.id, done, room).await;
     }
 
     /// The consumer does not know requests of many messages: it gets these again, one by one.
@@ -103,17 +119,19 @@ impl Sender {
         mut delivery: Delivery,
         outcome: Outcome,
         begun: Instant,
-        done: &mut Vec<(Delivery, Ending, Settled)>,
+        done: &mut Vec<Done>,
     ) -> Option<FailedDelivery> {
         self.consumer.stats.note(&outcome, 1);
         if self.consumer.outlier.note(&outcome, begun) {
             self.leave_out(&outcome);
         }
         let leased = &mut delivery.leased;
-        let (ending, by) = match outcome {
-            Outcome::Delivered(by) => (Ending::Processed, by),
-            Outcome::Duplicate(by) if leased.may_have_been_processed() => (Ending::Processed, by),
-            Outcome::Duplicate(by) => (Ending::Duplicate, by),
+        let (ending, remaining) = match outcome {
+            Outcome::Delivered(remaining) => (Ending::Processed, remaining),
+            Outcome::Duplicate(remaining) if leased.may_have_been_processed() => {
+                (Ending::Processed, remaining)
+            }
+            Outcome::Duplicate(remaining) => (Ending::Duplicate, remaining),
             Outcome::UnknownPosition => {
                 self.shared.offer_again(delivery);
                 return None;
@@ -129,7 +147,11 @@ impl Sender {
                 });
             }
         };
-        done.push((delivery, ending, by));
+        done.push(Done {
+            delivery,
+            ending,
+            remaining,
+        });
         None
     }
 
@@ -147,13 +169,21 @@ impl Sender {
         self.consumer.stats.ejected();
         self.was_away = true;
         self.drop_waiting();
-        self.have_checked();
+        if *outcome == Outcome::Gone {
+            self.suspect(Suspicion::Gone(self.consumer.id.clone()));
+        } else {
+            self.have_checked();
+        }
     }
 
     /// Has the consumer's health checked.
     fn have_checked(&self) {
+        self.suspect(Suspicion::Failed(self.consumer.id.clone()));
+    }
+
+    fn suspect(&self, suspicion: Suspicion) {
         // A full channel means that many are waiting for that; it will be suspected again.
-        let _nudged = self.shared.suspects.try_send(self.consumer.id.clone());
+        let _nudged = self.shared.suspects.try_send(suspicion);
     }
 }
 

@@ -69,9 +69,10 @@ fn note(span: &mut Span, outcome: &Outcome) {
         Outcome::Duplicate(_) => "duplicate",
         Outcome::Rejected(_) => "rejected",
         Outcome::Busy(_) => "busy",
+        Outcome::Later(_) => "later",
         Outcome::Failed(_) => "failed",
         Outcome::TimedOut => "timed_out",
-        Outcome::Unreachable(_) | Outcome::BadGateway(_) => "unreachable",
+        Outcome::Unreachable(_) | Outcome::BadGateway(_) | Outcome::Gone => "unreachable",
         Outcome::OwnFault(_) => "own_fault",
         Outcome::UnknownPosition => "unknown_position",
     };

@@ -12,6 +12,9 @@ use crate::{
     dead_letters::writer::Letter, delivery::Delivery, dispatch::retry_budget::RetryBudget,
 };
 
+/// The longest time for which a consumer may put off a message: until then it is held here.
+const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);
+
 /// What the dispatcher holds itself.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -29,6 +32,12 @@ impl Pending {
         self.number += 1;
         self.later
             .insert((Instant::now() + wait, self.number), delivery);
+    }
+
+    /// To be brought to a consumer again when it asked for it, which is no failure.
+    pub(super) fn postpone(&mut self, mut delivery: Delivery, wait: Duration) {
+        delivery.postpone();
+        self.defer(delivery, wait.min(LONGEST_POSTPONEMENT));
     }
 
     /// To be tried as soon as a consumer has room, before what came after it.
@@ -49,10 +58,12 @@ impl Pending {
     pub(super) fn release_due(&mut self, budget: &RetryBudget) {
         let now = Instant::now();
         while let Some(first) = self.later.first_entry() {
-            if first.key().0 > now || !budget.take() {
+            let is_retry = !first.get().is_postponed();
+            if first.key().0 > now || is_retry && !budget.take() {
                 return;
             }
-            let delivery = first.remove();
+            let mut delivery = first.remove();
+            delivery.resume();
             self.make_ready(delivery);
         }
     }

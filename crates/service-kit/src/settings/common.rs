@@ -92,3 +92,14 @@ pub const DEDUP_WINDOW: Setting = Setting {
            run one group. The same for the group and all its consumers",
     heading: "Retention",
 };
+
+/// How long the stream of processed messages is.
+pub const PROCESSED_MAX_LEN: Setting = Setting {
+    key: "retention.processed_max_len",
+    flag: "processedMaxLen",
+    value_name: "COUNT",
+    kind: ValueKind::count(0, 1_000_000_000_000),
+    default: Some("0"),
+    help: "About how many entries the stream of processed messages keeps; 0: all",
+    heading: "Retention",
+};

@@ -6,6 +6,7 @@ fn answer(status: u16, body: &[u8]) -> ConsumerResponse {
         headers: hyper::HeaderMap::new(),
         body: body.to_vec(),
         lost: None,
+        room: None,
     }
 }
 
@@ -29,7 +30,7 @@ fn the_status_says_whose_fault_it_is() {
     for status in [200, 201, 204] {
         assert_eq!(
             message(status, b"why"),
-            Outcome::Delivered(Settled::NotYet),
+            Outcome::Delivered(Remaining::Settle),
             "{status}"
         );
     }
@@ -65,22 +66,56 @@ fn the_status_says_whose_fault_it_is() {
 }
 
 #[test]
-fn a_failure_that_asks_to_come_again_later_is_a_busy_consumer() {
+fn a_failure_that_asks_to_come_again_speaks_of_the_message_alone() {
     let wait = Duration::from_secs(7);
     let mut answer = answer(500, b"");
     answer
         .headers
         .insert(hyper::header::RETRY_AFTER, 7_u64.into());
+    assert_eq!(of_message(&answer), Outcome::Later(wait));
+    assert_eq!(of_batch(&answer, 3), Outcomes::All(Outcome::Later(wait)));
+    answer.status = StatusCode::SERVICE_UNAVAILABLE;
     assert_eq!(of_message(&answer), Outcome::Busy(wait));
-    assert_eq!(of_batch(&answer, 3), Outcomes::All(Outcome::Busy(wait)));
+}
+
+#[test]
+fn an_entry_is_what_the_group_is_to_record() {
+    let json = r#"{"a":1}"#;
+    let entry = AnsweredEntry::from_json(serde_json::from_str(json).unwrap()).unwrap();
+    let recorded = Outcome::Delivered(Remaining::Record(entry));
+    assert_eq!(message(200, br#"{"entry":{"a":1},"x":"#), recorded);
+    let results = r#"{"results":[{"status":200,"entry":{"a":1}},{"status":200,"entry":null},{"status":200,"entry":7}]}"#;
+    let Outcomes::Each(each) = batch(200, results) else {
+        panic!("no result each");
+    };
+    assert_eq!(each[0], recorded);
+    assert_eq!(each[1], Outcome::Delivered(Remaining::Settle));
+    for failed in [
+        &each[2],
+        &message(200, br#"{"entry":{"a":1"#),
+        &message(200, br#"{"entry":[]}"#),
+    ] {
+        assert!(matches!(failed, Outcome::Failed(_)), "{failed:?}");
+    }
+    // Whoever settled it has recorded it, and so has whoever had it before.
+    let settled = br#"{"settled":true,"entry":{"a":1}}"#;
+    assert_eq!(
+        message(200, settled),
+        Outcome::Delivered(Remaining::Nothing)
+    );
+    let before = br#"{"result":"duplicate","entry":{"a":1}}"#;
+    assert_eq!(message(200, before), Outcome::Duplicate(Remaining::Settle));
 }
 
 #[test]
 fn a_duplicate_is_one_only_when_the_consumer_says_so() {
     let duplicate = br#"{"result":"duplicate"}"#;
-    assert_eq!(message(200, duplicate), Outcome::Duplicate(Settled::NotYet));
+    assert_eq!(
+        message(200, duplicate),
+        Outcome::Duplicate(Remaining::Settle)
+    );
     for said in [&b"duplicate"[..], b"{}", br#"{"result":"created"}"#, b"[1]"] {
-        assert_eq!(message(200, said), Outcome::Delivered(Settled::NotYet));
+        assert_eq!(message(200, said), Outcome::Delivered(Remaining::Settle));
     }
     assert!(matches!(message(500, duplicate), Outcome::Failed(_)));
 }
@@ -88,18 +123,18 @@ fn a_duplicate_is_one_only_when_the_consumer_says_so() {
 #[test]
 fn a_consumer_may_have_settled_what_it_processed() {
     let (all, one) = (r#"{"processed":3,"settled":true}"#, br#"{"settled":true}"#);
-    let delivered = Outcome::Delivered(Settled::ByConsumer);
+    let delivered = Outcome::Delivered(Remaining::Nothing);
     assert_eq!(message(200, one), delivered);
     assert_eq!(batch(200, all), Outcomes::All(delivered.clone()));
     assert_eq!(
         message(200, br#"{"settled":1}"#),
-        Outcome::Delivered(Settled::NotYet)
+        Outcome::Delivered(Remaining::Settle)
     );
     let each = r#"{"results":[{"status":200,"settled":true},
         {"status":200,"result":"duplicate","settled":true},{"status":412}]}"#;
     let expected = vec![
         delivered,
-        Outcome::Duplicate(Settled::ByConsumer),
+        Outcome::Duplicate(Remaining::Nothing),
         Outcome::UnknownPosition,
     ];
     assert_eq!(batch(200, each), Outcomes::Each(expected));
@@ -109,14 +144,14 @@ fn a_consumer_may_have_settled_what_it_processed() {
 fn each_message_of_a_batch_has_an_outcome_of_its_own() {
     assert_eq!(
         batch(200, r#"{"processed":3}"#),
-        Outcomes::All(Outcome::Delivered(Settled::NotYet))
+        Outcomes::All(Outcome::Delivered(Remaining::Settle))
     );
     let mixed = r#"{"results":[{"status":200,"result":"duplicate"},
         {"status":500,"error":"no","retry_after":2},{"status":422,"error":"bad"}]}"#;
     let rejected = "the consumer answered 422 Unprocessable Entity: bad".to_owned();
     let expected = vec![
-        Outcome::Duplicate(Settled::NotYet),
-        Outcome::Busy(Duration::from_secs(2)),
+        Outcome::Duplicate(Remaining::Settle),
+        Outcome::Later(Duration::from_secs(2)),
         Outcome::Rejected(rejected),
     ];
     assert_eq!(batch(200, mixed), Outcomes::Each(expected));
@@ -148,14 +183,14 @@ fn a_batch_whose_answer_leaves_messages_out_has_failed() {
 #[test]
 fn a_success_that_is_too_long_or_whose_head_cannot_be_read_is_one() {
     let long = cut(Truncation::Excess, r#"{"result":"duplicate","x":"xxxxx"#);
-    assert_eq!(of_message(&long), Outcome::Duplicate(Settled::NotYet));
+    assert_eq!(of_message(&long), Outcome::Duplicate(Remaining::Settle));
     assert_eq!(
         of_message(&cut(Truncation::Excess, "xxxxx")),
-        Outcome::Delivered(Settled::NotYet)
+        Outcome::Delivered(Remaining::Settle)
     );
     assert_eq!(
         of_message(&cut(Truncation::Head, "")),
-        Outcome::Delivered(Settled::NotYet)
+        Outcome::Delivered(Remaining::Settle)
     );
     let batch = of_batch(&cut(Truncation::Head, ""), 3);
     assert_eq!(batch, Outcomes::NoBatches(StatusCode::OK));
@@ -188,8 +223,8 @@ fn what_is_known_of_a_batch_counts_however_the_answer_ends() {
         assert_eq!(
             outcomes[..2],
             [
-                Outcome::Delivered(Settled::NotYet),
-                Outcome::Duplicate(Settled::NotYet)
+                Outcome::Delivered(Remaining::Settle),
+                Outcome::Duplicate(Remaining::Settle)
             ]
         );
         assert!(matches!(outcomes[2], Outcome::Failed(_)), "{end}");
