@@ -134,10 +134,10 @@ impl LeasedMessage {
     }
 
     /// Notes that the attempt failed.
-    pub(crate) fn note_failure(&mut self, consumer: &ConsumerId, outcome: &Outcome) {
-        // It may have it again.
+    pub(crate) fn note_failure(&mut self, consumer: Option<&ConsumerId>, outcome: &Outcome) {
+        // One that put it off may have it again.
         if !matches!(outcome, Outcome::Later(_)) {
-            self.tried.push(consumer.clone());
+            self.tried.extend(consumer.cloned());
         }
         self.last_error = outcome.describe();
         if matches!(
@@ -182,7 +182,7 @@ pub(crate) struct Delivery {
     pub(crate) leased: LeasedMessage,
     queue: LocalQueue,
     is_finished: bool,
-    is_postponed: bool,
+    is_aside: bool,
 }
 
 impl Delivery {
@@ -191,26 +191,26 @@ impl Delivery {
             leased,
             queue,
             is_finished: false,
-            is_postponed: false,
+            is_aside: false,
         }
     }
 
-    /// Whether a consumer has put it off, and its time has not come.
-    pub(crate) fn is_postponed(&self) -> bool {
-        self.is_postponed
+    /// Whether it was set aside.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.is_aside
     }
 
-    /// Notes that a consumer has put it off.
-    pub(crate) fn postpone(&mut self) {
-        if !std::mem::replace(&mut self.is_postponed, true) {
-            self.queue.postpone();
+    /// Sets it aside: a consumer has put it off or fetched it, so that it need not hold up any other.
+    pub(crate) fn set_aside(&mut self) {
+        if !std::mem::replace(&mut self.is_aside, true) {
+            self.queue.set_aside();
         }
     }
 
-    /// Notes that its time has come.
-    pub(crate) fn resume(&mut self) {
-        if std::mem::take(&mut self.is_postponed) {
-            self.queue.resume();
+    /// Takes it up again.
+    pub(crate) fn take_up(&mut self) {
+        if std::mem::take(&mut self.is_aside) {
+            self.queue.take_up();
         }
     }
 
@@ -271,7 +271,7 @@ pub(crate) struct Finished {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.resume();
+        self.take_up();
         if !self.is_finished {
             self.queue.give_back(self.leased.clone());
         }

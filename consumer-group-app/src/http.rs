@@ -4,6 +4,7 @@ mod dashboard;
 mod dead_letters;
 mod events;
 mod health;
+mod leases;
 mod membership;
 mod messages;
 mod metrics;
@@ -15,18 +16,20 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use redis_bus::{Connection, consumer_list::ConsumerList, probe::Probe};
-use service_kit::api_docs;
+use service_kit::{api_docs, http_body::Room};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use dashboard::Dashboard;
+pub(crate) use leases::settling_room;
 pub(crate) use messages::Publishing;
 pub(crate) use metrics::MetricsSources;
 pub(crate) use own_address::OwnAddress;
 
 use crate::{
     consumer::{registry::ConsumerGroup, sweeps::Sweeps},
+    leasing::Leasing,
     observe::status::Status,
 };
 
@@ -44,6 +47,8 @@ pub(crate) struct AppState {
     /// Cancelled when the group hears no more, because it ends.
     pub(crate) ending: CancellationToken,
     pub(crate) publishing: Publishing,
+    pub(crate) leasing: Leasing,
+    pub(crate) settling_room: Room,
     pub(crate) dashboard: Arc<Dashboard>,
     pub(crate) metrics: Arc<MetricsSources>,
 }
@@ -59,7 +64,7 @@ pub(crate) struct AppState {
     ),
     tags(
         (name = "Membership", description = "For consumers: joining and leaving."),
-        (name = "Messages", description = "For publishers."),
+        (name = "Messages", description = "For publishers, and for workers that fetch their messages."),
         (name = "Dead letters", description = "What was given up, and another chance for it."),
         (name = "Health", description = "For whoever watches."),
         (name = "API", description = "This description."),
@@ -79,6 +84,9 @@ pub(crate) fn router(state: AppState) -> Result<Router, serde_json::Error> {
         .routes(routes!(membership::unregister))
         .routes(routes!(membership::check_membership))
         .routes(routes!(messages::publish))
+        .routes(routes!(leases::lease))
+        .routes(routes!(leases::settle))
+        .routes(routes!(leases::extend))
         .routes(routes!(status::status))
         .routes(routes!(metrics::metrics))
         .routes(routes!(events::events))

@@ -12,6 +12,7 @@ mod delivery;
 mod dispatch;
 mod http;
 mod intake;
+mod leasing;
 mod observe;
 mod queue;
 mod settings;

@@ -3,9 +3,11 @@
 //! Nothing here knows consumers' addresses or HTTP. The queue itself is `redis_bus::chunk_queue`.
 
 mod account;
+pub(crate) mod giving_back;
 mod local_queue;
 pub(crate) mod reader;
 pub(crate) mod receiver;
+pub(crate) mod recorder;
 mod replaced;
 pub(crate) mod settler;
 

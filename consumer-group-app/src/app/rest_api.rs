@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::shared::Shared;
 use crate::{
-    http::{self, AppState, Dashboard, MetricsSources, OwnAddress, Publishing},
+    http::{self, AppState, Dashboard, MetricsSources, OwnAddress, Publishing, settling_room},
     observe::{history::Feed, sampler::Sampler, status::Status},
 };
 
@@ -22,6 +22,7 @@ impl Shared {
             local_queue: self.local_queue.clone(),
             queue: self.queue.clone(),
             group: self.group.clone(),
+            leasing: self.leasing.clone(),
             subscription: self.subscription.clone(),
             started: Instant::now(),
         };
@@ -53,6 +54,8 @@ impl Shared {
             probe: self.probe(),
             ending: self.phases.listening.clone(),
             publishing: Publishing::new(self.publish.clone()),
+            leasing: self.leasing.clone(),
+            settling_room: settling_room(),
             dashboard: Arc::new(Dashboard::new(feed, letters, replay, closing)),
             metrics: Arc::new(metrics),
         })

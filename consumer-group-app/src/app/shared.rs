@@ -23,10 +23,12 @@ use crate::{
     dead_letters::writer::{self, Letter},
     dispatch::retry_budget::RetryBudget,
     intake::{Buffer, Publish, subscription_health::SubscriptionHealth},
+    leasing::Leasing,
     observe::metrics::GroupMetrics,
     queue::{
         LocalQueue,
         receiver::ChunkReceiver,
+        recorder::Recorder,
         settler::{self, Settling},
     },
     settings::Settings,
@@ -69,6 +71,7 @@ pub(super) struct Shared {
     pub(super) buffer: Buffer,
     /// The messages of the queue that this replica was handed.
     pub(super) local_queue: LocalQueue,
+    pub(super) leasing: Leasing,
     pub(super) receiver: ChunkReceiver,
     pub(super) group: ConsumerGroup,
     /// The tasks of the senders.
@@ -130,27 +133,21 @@ impl Shared {
     pub(super) fn new(settings: Settings, endpoint: Endpoint) -> anyhow::Result<(Self, Inputs)> {
         let supervisor = Supervisor::new();
         let senders = supervisor.section();
-        let (phases, changed) = (ShutdownPhases::default(), Arc::new(Notify::new()));
+        let (phases, changed) = (ShutdownPhases::default(), Arc::<Notify>::default());
         let metrics = GroupMetrics::new().context("cannot set up the metrics")?;
-        let budget = Arc::new(RetryBudget::new());
-
+        let (budget, bounds) = (Arc::new(RetryBudget::new()), settings.delivery.bounds());
         let connection = Connection::new(endpoint.clone());
-        let list = ConsumerList::new(connection.clone(), settings.names.consumer_list.clone());
         let queue = ChunkQueue::new(connection.clone(), &settings.names.processed_stream);
-        let reader = ChunkReader::new(queue.clone());
-        let (leases, reader_name) = (reader.leases().clone(), reader.name().into());
-        let (outputs, inputs) = channels(reader);
-
-        let bounds = settings.delivery.bounds();
-        let buffer = Buffer::new(bounds);
+        let (outputs, inputs) = channels(ChunkReader::new(queue.clone()));
+        let timeout = settings.delivery.attempt_timeout();
+        let (buffer, client) = (Buffer::new(bounds), ConsumerClient::new(timeout));
         let local_queue = LocalQueue::timed(bounds.bytes, metrics.message_seconds.clone());
-        let client = ConsumerClient::new(settings.delivery.attempt_timeout());
         let all_senders = Senders {
             client: client.clone(),
             budget: Arc::clone(&budget),
             settlements: outputs.settlements,
             buffer: buffer.clone(),
-            failed: outputs.failed,
+            failed: outputs.failed.clone(),
             suspects: outputs.suspects,
             request_seconds: metrics.request_seconds.clone(),
             room: Arc::clone(&changed),
@@ -159,25 +156,29 @@ impl Shared {
             most: settings.consumers.most(),
         };
         let group = ConsumerGroup::new(all_senders, Arc::clone(&changed));
+        let recorder = Recorder::new(&queue, settings.retention.processed_max_len, &buffer);
+        let leasing = Leasing::new(recorder, &local_queue, outputs.failed, (&budget, &changed));
         let receiver = ChunkReceiver {
-            leases,
-            reader: reader_name,
+            leasing: leasing.clone(),
+            leases: inputs.reader.leases().clone(),
+            reader: inputs.reader.name().into(),
             messages: local_queue.clone(),
             group: group.clone(),
             letters: outputs.letters.clone(),
             max_deliveries: settings.delivery.max_deliveries(),
         };
         let shared = Self {
+            list: ConsumerList::new(connection.clone(), settings.names.consumer_list.clone()),
             settings,
             supervisor,
             phases,
             endpoint,
             connection,
-            list,
             client,
             queue,
             buffer,
             local_queue,
+            leasing,
             receiver,
             group,
             senders,

@@ -1,10 +1,8 @@
 //! How the group ends: nothing it received is lost on the way out.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::bail;
-use protocol::ChunkId;
-use redis_bus::chunk_queue::Lease;
 use service_kit::{supervisor::Supervisor, telemetry::chain};
 use tokio::{
     task::JoinHandle,
@@ -15,8 +13,8 @@ use tracing::{error, info, warn};
 use super::start::Roles;
 use crate::{
     consumer::registry::ConsumerGroup,
-    delivery::{Delivery, Ending, LeasedMessage},
-    queue::{Account, LocalQueue},
+    delivery::Delivery,
+    queue::{Account, LocalQueue, giving_back::give_back},
 };
 
 /// How often the drain looks whether anybody is left to deliver to.
@@ -42,6 +40,7 @@ impl Roles {
             warn!("the grace period is over; others deliver the rest");
         }
         shared.phases.reading.cancel();
+        shared.leasing.close();
         shared.phases.delivering.cancel();
         end_of(&mut self.dispatcher).await;
         shared.senders.wait().await;
@@ -95,9 +94,7 @@ impl Roles {
         }
         let leases = &self.shared.receiver.leases;
         let left = async {
-            for (lease, deliveries) in untried(&rest) {
-                leases.give_back(lease, deliveries, Duration::ZERO).await?;
-            }
+            give_back(leases, rest).await?;
             leases.leave().await
         };
         if let Err(cause) = left.await {
@@ -107,8 +104,6 @@ impl Roles {
                 "cannot give back to the queue; others take it over in time"
             );
         }
-        rest.into_iter()
-            .for_each(|delivery| delivery.finish(Ending::Released));
     }
 }
 
@@ -133,18 +128,4 @@ async fn end_of(task: &mut JoinHandle<()>) {
     if let Err(cause) = task.await {
         error!(%cause, "a task was cut");
     }
-}
-
-/// The chunks of which no message was tried, and how often they were handed out before: that they were here
-/// does not count against their messages.
-fn untried(rest: &[Delivery]) -> impl Iterator<Item = (Lease, u64)> {
-    let mut chunks: HashMap<ChunkId, (&LeasedMessage, bool)> = HashMap::new();
-    for delivery in rest {
-        let leased = &delivery.leased;
-        let is_tried = leased.attempts > leased.fruitless;
-        let chunk = leased.at.position.chunk();
-        chunks.entry(chunk).or_insert((leased, false)).1 |= is_tried;
-    }
-    let untried = chunks.into_values().filter(|(_, is_tried)| !is_tried);
-    untried.map(|(leased, _)| (leased.at.lease.clone(), leased.deliveries_before))
 }

@@ -18,6 +18,7 @@ use crate::{
     dead_letters::writer::{DeadLetterWriter, Letter},
     dispatch::dispatcher::{Dispatcher, Pending},
     intake::{Admission, Publish, listener::Listener},
+    leasing::watcher::LeaseWatcher,
     observe::{server_checker::ServerChecker, throughput::Throughput},
     queue::{
         reader::{LeaseKeeper, Reader},
@@ -46,19 +47,23 @@ impl Roles {
         socket: TcpListener,
     ) -> anyhow::Result<Self> {
         let (shared, inputs) = Shared::new(settings, endpoint)?;
-        let (queue, receiver) = (shared.queue.clone(), shared.receiver.clone());
+        let receiver = shared.receiver.clone();
         let phases = &shared.phases;
 
         let writer = shared.writer(inputs.letters);
         let writer = shared.run("dead letter writer", &phases.writing, writer);
-        let max_len = shared.settings.retention.processed_max_len;
-        let buffer = shared.buffer.clone();
-        let settler = Settler::new(queue, max_len, buffer, inputs.settlements);
+        let settler = Settler::new(shared.leasing.recorder(), inputs.settlements);
         let settler = shared.run("settler", &phases.writing, settler);
         let dispatcher = shared.dispatcher(inputs.failed);
         let dispatcher = shared.run("dispatcher", &phases.delivering, dispatcher);
         let keeper = LeaseKeeper(receiver.leases.clone());
         let lease_keeper = shared.run("lease keeper", &phases.keeping_leases, keeper);
+        let watcher = LeaseWatcher::new(
+            shared.leasing.clone(),
+            shared.group.clone(),
+            receiver.leases.clone(),
+        );
+        shared.run("lease watcher", &phases.delivering, watcher);
         let reader = Reader::new(inputs.reader, receiver);
         let reader = shared.run("reader", &phases.reading, reader);
         let admission = shared.admission(inputs.published);
@@ -120,6 +125,7 @@ impl Shared {
             selection: self.settings.consumers.selection,
             changed: Arc::clone(&self.changed),
             pending: Pending::default(),
+            leasing: self.leasing.clone(),
         }
     }
 

@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use self::punctual::punctual;
-pub(crate) use self::{classify::Outcomes, request::DeliveryRequest};
+pub(crate) use self::{
+    classify::{Outcomes, of_lease},
+    request::DeliveryRequest,
+};
 use crate::{
     consumer::{
         connection::{

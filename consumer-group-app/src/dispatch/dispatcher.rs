@@ -3,6 +3,7 @@
 //! A message is bound to a consumer when that can start on it, not before; until then it stays in the queue. So no
 //! message waits for a busy consumer while another is free.
 
+mod fetched;
 mod pending;
 mod round;
 
@@ -21,13 +22,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::pending::Pending;
-use self::round::{Placement, Round};
+use self::{
+    fetched::Fetched,
+    round::{Placement, Round},
+};
 use crate::{
     consumer::{registry::ConsumerGroup, sender::FailedDelivery},
     dead_letters::writer::Letter,
     delivery::{Delivery, Outcome},
     dispatch::{retry_budget::RetryBudget, selection::Selection},
     intake::Buffer,
+    leasing::Leasing,
     queue::LocalQueue,
 };
 
@@ -52,6 +57,8 @@ pub(crate) struct Dispatcher {
     /// Notified when a sender has room again or the members change.
     pub(crate) changed: Arc<Notify>,
     pub(crate) pending: Pending,
+    /// The workers that fetch.
+    pub(crate) leasing: Leasing,
 }
 
 /// What a pass of [`Dispatcher::dispatch`] ended with.
@@ -93,34 +100,53 @@ impl Dispatcher {
     fn dispatch(&mut self) -> Pass {
         self.post_letters();
         let mut round = Round::new(self.group.candidates(), self.selection);
-        if round.room() > 0 {
+        let mut fetched = Fetched::new(&self.leasing);
+        if round.room() + fetched.room() > 0 {
             self.pending.release_due(&self.budget);
             let ready = std::mem::take(&mut self.pending.ready);
-            self.place_all(&mut round, ready.into_values());
+            self.place_all(&mut round, &mut fetched, ready.into_values());
         }
-        let taken = self.queue.take(round.room().min(BATCH));
-        if taken.is_empty() {
-            let is_idle = self.queue.is_empty() && self.pending.ready.is_empty();
-            return if is_idle { Pass::Idle } else { Pass::Blocked };
+        let room = round.room() + fetched.room();
+        let taken = self.queue.take(room.min(BATCH));
+        let are_any = !taken.is_empty();
+        self.place_all(&mut round, &mut fetched, taken);
+        for delivery in fetched.give(&self.leasing) {
+            self.pending.make_ready(delivery);
         }
-        self.place_all(&mut round, taken);
-        Pass::More
+        let is_idle = self.queue.is_empty() && self.pending.ready.is_empty();
+        match (are_any, is_idle) {
+            (true, _) => Pass::More,
+            (false, true) => Pass::Idle,
+            (false, false) => Pass::Blocked,
+        }
     }
 
-    /// Hands deliveries to consumers; what finds no room stays ready. What stands in a queue that was emptied is
-    /// offered to the queue of now: no consumer could settle it.
-    fn place_all(&mut self, round: &mut Round, deliveries: impl IntoIterator<Item = Delivery>) {
+    /// Hands deliveries to consumers, or puts them with what is fetched; what finds no room stays ready. What stands in
+    /// a queue that was emptied is offered to the queue of now: no consumer could settle it.
+    fn place_all(
+        &mut self,
+        round: &mut Round,
+        fetched: &mut Fetched,
+        deliveries: impl IntoIterator<Item = Delivery>,
+    ) {
         let replaced = self.queue.replaced_queues();
-        let mut lost = Vec::new();
-        for delivery in deliveries {
-            if replaced.contains(&delivery.leased.at.queue) {
-                lost.push(delivery);
-            } else if let Placement::NoRoom(delivery) = round.place(delivery) {
-                self.pending.make_ready(*delivery);
-            }
-        }
+        let is_lost = |delivery: &Delivery| replaced.contains(&delivery.leased.at.queue);
+        let (lost, deliveries): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_lost);
         if !lost.is_empty() {
             Delivery::offer_again(lost, &self.buffer);
+        }
+        let mut share = fetched.share(deliveries.len(), round.room());
+        for delivery in deliveries {
+            if share > 0 {
+                share -= 1;
+                fetched.push(delivery);
+            } else if let Placement::NoRoom(delivery) = round.place(delivery) {
+                if fetched.room() > 0 {
+                    fetched.push(*delivery);
+                } else {
+                    self.pending.make_ready(*delivery);
+                }
+            }
         }
     }
 

@@ -152,7 +152,8 @@ fn add_attempts(scrape: &Scrape, state: &AppState) {
         name: "consumer_group_attempts_total",
         help: "Attempts to have a message processed, by what they came to.",
     };
-    let (outcomes, ejections) = state.group.counts();
+    let (mut outcomes, ejections) = state.group.counts();
+    outcomes.add(&state.leasing.counts());
     let outcomes = outcomes.each().map(|(outcome, count)| ([outcome], count));
     scrape.counters(attempts, ["outcome"], outcomes);
     let retries = Metric {
@@ -185,7 +186,7 @@ fn add_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
         help: "1 for the state a consumer is in.",
     };
     let states = consumers.iter().flat_map(|consumer| {
-        let id = consumer.consumer_id.to_string();
+        let id = consumer.consumer_id.clone();
         ConsumerState::VARIANTS.iter().map(move |state| {
             let is_in = u64::from(consumer.state == *state);
             let state: &str = state.into();
@@ -198,7 +199,7 @@ fn add_consumers(scrape: &Scrape, consumers: &[ConsumerStatus]) {
         help: "Attempts with a consumer since it joined, by what they came to.",
     };
     let outcomes = consumers.iter().flat_map(|consumer| {
-        let id = consumer.consumer_id.to_string();
+        let id = consumer.consumer_id.clone();
         let each = consumer.outcomes.each();
         each.map(|(outcome, count)| ([id.clone(), outcome.to_owned()], count))
     });

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use protocol::ConsumerId;
 use redis_bus::{Connection, dead_letters::DeadLetters};
 use service_kit::{supervisor::Role, telemetry::chain};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -59,7 +58,7 @@ pub(crate) struct Sampler {
 #[derive(Debug)]
 struct Taken {
     at: Instant,
-    messages: HashMap<ConsumerId, u64>,
+    messages: HashMap<String, u64>,
 }
 
 impl Sampler {
@@ -156,7 +155,7 @@ impl Sampler {
     }
 
     /// How many messages a second each consumer took since the last look.
-    fn consumer_rates(&mut self, consumers: &[ConsumerStatus]) -> HashMap<ConsumerId, f64> {
+    fn consumer_rates(&mut self, consumers: &[ConsumerStatus]) -> HashMap<String, f64> {
         let taken = |consumer: &ConsumerStatus| (consumer.consumer_id.clone(), consumer.taken());
         let now = Taken {
             at: Instant::now(),

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use protocol::ConsumerId;
 use redis_bus::chunk_queue::{ChunkAccount, ChunkQueue, QueueError};
 use serde::Serialize;
 use strum::{IntoStaticStr, VariantArray};
@@ -15,6 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     consumer::{handle::ConsumerHandle, registry::ConsumerGroup, stats::OutcomeCounts},
     intake::{Buffer, subscription_health::SubscriptionHealth},
+    leasing::{Leasing, Worker},
     queue::LocalQueue,
 };
 
@@ -27,6 +27,7 @@ pub(crate) struct Status {
     pub(crate) local_queue: LocalQueue,
     pub(crate) queue: ChunkQueue,
     pub(crate) group: ConsumerGroup,
+    pub(crate) leasing: Leasing,
     pub(crate) subscription: SubscriptionHealth,
     pub(crate) started: Instant,
 }
@@ -56,7 +57,8 @@ pub(crate) struct StatusBody {
 /// One consumer of the group.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConsumerStatus {
-    pub(crate) consumer_id: ConsumerId,
+    /// Where it is reached, or what it calls itself if it fetches its messages.
+    pub(crate) consumer_id: String,
     pub(crate) state: ConsumerState,
     /// How many messages it has been given and not answered yet.
     pub(crate) in_flight: usize,
@@ -111,7 +113,7 @@ impl ConsumerStatus {
         let extract = consumer.stats.read();
         let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
         Self {
-            consumer_id: consumer.id.clone(),
+            consumer_id: consumer.id.to_string(),
             state,
             in_flight: window.under_way(),
             limit: window.size(),
@@ -122,11 +124,36 @@ impl ConsumerStatus {
             ejections: extract.ejections,
             p50_ms: extract.p50.map(in_ms),
             p99_ms: extract.p99.map(in_ms),
-            last_error: extract.last_error.map(|(at, text)| LastError {
-                at: rfc3339(at),
-                text,
-            }),
+            last_error: extract.last_error.map(LastError::new),
         }
+    }
+}
+
+impl ConsumerStatus {
+    /// That of a worker that fetches its messages.
+    pub(crate) fn fetching(worker: &Worker) -> Self {
+        let extract = worker.stats().read();
+        Self {
+            consumer_id: worker.name().to_owned(),
+            state: ConsumerState::Fetching,
+            in_flight: worker.held(),
+            limit: worker.most(),
+            max_batch: worker.most(),
+            concurrency: None,
+            since: rfc3339(extract.since),
+            outcomes: extract.outcomes,
+            ejections: 0,
+            p50_ms: None,
+            p99_ms: None,
+            last_error: extract.last_error.map(LastError::new),
+        }
+    }
+}
+
+impl LastError {
+    fn new((at, text): (SystemTime, String)) -> Self {
+        let at = rfc3339(at);
+        Self { at, text }
     }
 }
 
@@ -147,6 +174,8 @@ pub(crate) enum ConsumerState {
     Ejected,
     /// It has left and finishes what it was given.
     Draining,
+    /// It is no member, and fetches its messages.
+    Fetching,
 }
 
 impl Status {
@@ -173,6 +202,12 @@ impl Status {
         Ok((self.queue.account().await?, buffered))
     }
 
+    fn consumers(&self) -> Vec<ConsumerStatus> {
+        let mut consumers = self.group.states();
+        consumers.extend(self.leasing.states());
+        consumers
+    }
+
     /// The status with this account.
     pub(crate) fn with(&self, account: ChunkAccount, buffered: u64) -> StatusBody {
         StatusBody {
@@ -186,7 +221,7 @@ impl Status {
             subscribed: self.is_subscribed(),
             subscription_gaps: self.subscription.count(),
             subscription_gap_seconds: self.subscription.total().as_secs_f64(),
-            consumers: self.group.states(),
+            consumers: self.consumers(),
             uptime_seconds: self.started.elapsed().as_secs(),
             version: env!("CARGO_PKG_VERSION"),
         }

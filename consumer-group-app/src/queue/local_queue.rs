@@ -16,8 +16,8 @@ use tracing::warn;
 use super::{account::Account, replaced::ReplacedQueues};
 use crate::delivery::{Delivery, Ending, Finished, LeasedMessage};
 
-/// How many messages that were put off are held beside those that are not. Each is kept alive in Redis.
-const POSTPONED_BESIDE: usize = 10_000;
+/// How many messages that are set aside are held beside those that are not.
+const MOST_ASIDE: usize = 100_000;
 
 /// The messages this replica answers for; clones share them.
 #[derive(Debug, Clone)]
@@ -41,15 +41,15 @@ struct State {
     places: u64,
     held_messages: usize,
     held_bytes: usize,
-    /// How many in flight were put off by a consumer.
-    postponed: usize,
+    /// How many in flight are set aside: put off by a consumer, or fetched by one.
+    aside: usize,
     account: Account,
 }
 
 impl State {
     fn is_all_finished(&self) -> bool {
-        let postponed = u64::try_from(self.postponed).unwrap_or(u64::MAX);
-        self.account.unfinished() <= postponed
+        let aside = u64::try_from(self.aside).unwrap_or(u64::MAX);
+        self.account.unfinished() <= aside
     }
 
     fn queue(&mut self, mut leased: LeasedMessage) {
@@ -140,27 +140,32 @@ impl LocalQueue {
         }
     }
 
-    /// How many more messages it may hold, when it may hold `messages` and its bytes. Some that were put off hold up
-    /// no others.
+    /// How many more messages it may hold, when it may hold `messages` and its bytes. Those that are
+    /// set aside hold up no others, unless they are very many.
     pub(crate) fn room(&self, messages: usize) -> usize {
         let state = self.state();
         if state.held_bytes >= self.0.max_bytes {
             return 0;
         }
-        let free_of_charge = state.postponed.min(POSTPONED_BESIDE);
-        (messages + free_of_charge).saturating_sub(state.held_messages)
+        let aside = state.aside.min(MOST_ASIDE);
+        (messages + aside).saturating_sub(state.held_messages)
     }
 
-    /// One in flight is put off.
-    pub(crate) fn postpone(&self) {
+    /// One in flight is set aside.
+    pub(crate) fn set_aside(&self) {
         let mut state = self.state();
-        state.postponed += 1;
+        state.aside += 1;
         self.notify_finished(state);
     }
 
-    /// The time of one that was put off has come.
-    pub(crate) fn resume(&self) {
-        self.state().postponed -= 1;
+    /// One of those is taken up again.
+    pub(crate) fn take_up(&self) {
+        self.state().aside -= 1;
+    }
+
+    /// Has whoever waits for room look again.
+    pub(crate) fn look_for_room(&self) {
+        self.0.has_room.notify_one();
     }
 
     /// Waits until something was finished since the last call returned.
@@ -250,7 +255,7 @@ impl LocalQueue {
         self.state().account
     }
 
-    /// Waits until the group has finished with all it received, but for what was put off.
+    /// Waits until the group has finished with all it received, but for what is set aside.
     pub(crate) async fn all_finished(&self) {
         loop {
             let finished = self.0.finished.notified();

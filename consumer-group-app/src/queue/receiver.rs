@@ -1,20 +1,22 @@
 //! What this replica was handed from the queue: the messages it answers for.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use protocol::{ChunkId, DeadLetter, DeadLetterReason, Position, QueueIdentity};
-use redis_bus::chunk_queue::{Lease, Leases, ReadChunk};
+use redis_bus::chunk_queue::{Indices, Lease, LeaseNote, Leases, ReadChunk};
 use tokio::{sync::mpsc, time::Instant};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     consumer::{handle::ConsumerHandle, registry::ConsumerGroup},
     dead_letters::writer::Letter,
     delivery::LeasedMessage,
     intake::Received,
+    leasing::Leasing,
     queue::LocalQueue,
 };
 
@@ -50,6 +52,7 @@ pub(crate) struct ChunkReceiver {
     /// The name this replica reads under.
     pub(crate) reader: Arc<str>,
     pub(crate) messages: LocalQueue,
+    pub(crate) leasing: Leasing,
     pub(crate) group: ConsumerGroup,
     pub(crate) letters: mpsc::Sender<Letter>,
     /// How often a message may be handed to whoever dies with it.
@@ -67,8 +70,12 @@ impl ChunkReceiver {
         // What each may hold, and as many to follow at once.
         let per_consumer =
             |member: &Arc<ConsumerHandle>| HELD_PER_CONSUMER.max(2 * member.window.size());
-        let held_at_most = self.group.candidates().iter().map(per_consumer).sum();
-        let room = self.messages.room(held_at_most);
+        let held_at_most: usize = self.group.candidates().iter().map(per_consumer).sum();
+        let fetched = match self.leasing.expected() {
+            0 => 0,
+            wanted => wanted.max(READ_AT_LEAST),
+        };
+        let room = self.messages.room(held_at_most + fetched);
         if room < READ_AT_LEAST { 0 } else { room }
     }
 
@@ -117,6 +124,7 @@ impl ChunkReceiver {
         if is_exhausted {
             self.count_anew(&lease).await;
         }
+        let mut known = self.known(&lease, &settled, deliveries).await;
         for (index, payload) in messages.into_iter().enumerate() {
             let Some(at) = LeasedPosition::new(&queue, &lease, index) else {
                 continue;
@@ -131,13 +139,17 @@ impl ChunkReceiver {
                     continue;
                 }
             };
+            let known = known.remove(&at.position);
             let mut one = LeasedMessage {
                 deliveries_before: deliveries.saturating_sub(1),
                 // Whoever had it before may have died of it.
                 goes_alone: deliveries > 1,
                 ..LeasedMessage::new(message, received, at)
             };
-            if std::mem::take(&mut is_exhausted) {
+            if let Some((note, lasts)) = known {
+                let delivery = self.messages.push_in_flight(one);
+                self.leasing.take_over(delivery, note, lasts).await;
+            } else if std::mem::take(&mut is_exhausted) {
                 one.last_error = format!(
                     "it was handed out {} times, and whoever had it did not finish",
                     deliveries - 1
@@ -148,6 +160,26 @@ impl ChunkReceiver {
             }
         }
         self.messages.push_leased(leased);
+    }
+
+    /// What is known of messages that workers have fetched, of a chunk that was handed out before.
+    async fn known(
+        &self,
+        lease: &Lease,
+        settled: &Indices,
+        deliveries: u64,
+    ) -> HashMap<Position, (LeaseNote, Duration)> {
+        if deliveries <= 1 {
+            return HashMap::new();
+        }
+        let unsettled = |at: &Position| !settled.contains(at.index());
+        let positions: Vec<_> = Position::all(lease.chunk()).filter(unsettled).collect();
+        let known = self.leasing.notes(&positions).await;
+        known.unwrap_or_else(|cause| {
+            // At the worst a message is worked on twice, and settled once.
+            warn!(%cause, "cannot look up which messages are leased to workers");
+            HashMap::new()
+        })
     }
 
     /// What is left beside the message that is given up has all its deliveries again: they were not its fault.

@@ -1,6 +1,7 @@
 //! Paths and JSON bodies of both REST APIs.
 
 mod concurrency;
+pub mod leases;
 
 use std::num::NonZeroU32;
 

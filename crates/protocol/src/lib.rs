@@ -15,6 +15,7 @@
 //! | [`retry`] | [`retry::next_step`]: what follows from an attempt that failed |
 //! | [`position`] | [`Position`]: where a message stands in the queue |
 //! | [`positions`] | [`Positions`]: the same of many messages, as it travels |
+//! | [`lease`] | [`lease::LeaseToken`]: the name of the lease of a message that was fetched over HTTP |
 //! | [`stream_id`] | [`StreamId`]: the id of an entry of a stream |
 //! | [`trace`] | [`TraceContext`]: the trace a message belongs to |
 //! | [`keys`] | the names of the channel, the list and the streams in Redis |
@@ -24,6 +25,7 @@ pub mod dead_letter;
 pub mod fields;
 pub mod http;
 pub mod keys;
+pub mod lease;
 pub mod message;
 pub mod position;
 pub mod positions;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::value::RawValue;
 
 use crate::{
-    ConsumerId, Fields, Message, MessageId,
+    ConsumerId, Fields, Message,
     message::{MESSAGE_ID, properties_of},
 };
 
@@ -56,7 +56,8 @@ impl ProcessedMessage {
         let bytes = self.message.body().len() + added + 128;
         let mut fields = Fields::with_capacity(count, bytes);
         let at = self.processed_at;
-        push_own(&mut fields, self.message.id(), &self.consumer_id, at);
+        let id = self.message.id().as_str();
+        push_own(&mut fields, id, self.consumer_id.as_str(), at);
         if self.is_any_name_given_twice(&properties) {
             self.push_renamed(&properties, &mut fields);
         } else {
@@ -136,7 +137,7 @@ impl AnsweredEntry {
 
     /// The whole entry.
     #[must_use]
-    pub fn fields(&self, id: &MessageId, consumer_id: &ConsumerId, at: SystemTime) -> Fields {
+    pub fn fields(&self, id: &str, consumer_id: &str, at: SystemTime) -> Fields {
         let bytes = self.0.bytes() + 128;
         let mut fields = Fields::with_capacity(self.len_in_all(), bytes);
         push_own(&mut fields, id, consumer_id, at);
@@ -146,9 +147,9 @@ impl AnsweredEntry {
 }
 
 /// Adds the fields every entry begins with.
-fn push_own(fields: &mut Fields, id: &MessageId, consumer_id: &ConsumerId, at: SystemTime) {
-    fields.push(MESSAGE_ID, id.as_str());
-    fields.push(CONSUMER_ID, consumer_id.as_str());
+fn push_own(fields: &mut Fields, id: &str, consumer_id: &str, at: SystemTime) {
+    fields.push(MESSAGE_ID, id);
+    fields.push(CONSUMER_ID, consumer_id);
     fields.push_shown(PROCESSED_AT, humantime::format_rfc3339_millis(at));
 }
 
@@ -208,9 +209,8 @@ mod tests {
         let raw: &RawValue = serde_json::from_str(answered).unwrap();
         let entry = AnsweredEntry::from_json(raw).unwrap();
         assert_eq!(entry.len_in_all(), 7);
-        let message = Message::parse(Bytes::from_static(br#"{"message_id":"m"}"#)).unwrap();
         let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-        let fields = entry.fields(message.id(), &"a:1".parse().unwrap(), at);
+        let fields = entry.fields("m", "a:1", at);
         let expected = [
             ("message_id", "m"),
             ("consumer_id", "a:1"),

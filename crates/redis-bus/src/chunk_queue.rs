@@ -22,6 +22,7 @@ mod admission;
 mod chunk;
 mod indices;
 mod leases;
+mod message_leases;
 mod parts;
 mod reader;
 mod readmission;
@@ -45,6 +46,7 @@ pub use self::{
     chunk::{MAX_BYTES, MOST_MESSAGES, fitting},
     indices::Indices,
     leases::{Lease, Leases},
+    message_leases::{LeaseNote, LeaseRecord},
     reader::{ChunkReader, ReadChunk},
     replay::{Replay, ReplayedLetter},
     settlement::{Outcome, Settlement, Settlements},
@@ -113,6 +115,8 @@ struct Keys {
     progress: String,
     account: String,
     gate: String,
+    /// What the keys of leases begin with.
+    lease: String,
 }
 
 #[derive(Debug)]
@@ -179,6 +183,7 @@ impl ChunkQueue {
                 progress: key("progress"),
                 account: key("account"),
                 gate: key("gate"),
+                lease: key("lease"),
             },
             processed_key: processed_stream.to_owned(),
             failed_key: key("failed"),

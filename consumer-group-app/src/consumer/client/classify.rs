@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
-use protocol::{AnsweredEntry, message::MAX_MESSAGE_BYTES};
+use protocol::{AnsweredEntry, http::leases::LeaseOutcome, message::MAX_MESSAGE_BYTES};
 use redis_bus::commit::MAX_FIELDS;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::response_body::{GivenEntry, MessageResult, ResponseBody};
 use crate::{
@@ -98,17 +98,35 @@ fn of_each(answer: &ConsumerResponse, count: usize) -> Outcomes {
 
 fn of_result(result: &RawValue) -> Outcome {
     let said = serde_json::from_str::<MessageResult<'_>>(result.get());
-    let Some((status, said)) = said.ok().and_then(|said| Some((said.status()?, said))) else {
+    let said = said.ok().and_then(|said| of_said(&said));
+    said.unwrap_or_else(|| {
         let result = shown(result.get().as_bytes());
-        return Outcome::Failed(format!("the consumer gave a message no status: {result}"));
+        Outcome::Failed(format!("the consumer gave a message no status: {result}"))
+    })
+}
+
+/// What a worker says of a message that it fetched.
+pub(crate) fn of_lease(said: LeaseOutcome<'_>) -> Outcome {
+    let said = MessageResult {
+        status: said.status,
+        result: said.result,
+        error: said.error,
+        retry_after: said.retry_after,
+        settled: Value::Null,
+        entry: said.entry,
     };
+    let no_status = || Outcome::Failed("the worker gave the message no status".to_owned());
+    of_said(&said).unwrap_or_else(no_status)
+}
+
+fn of_said(said: &MessageResult<'_>) -> Option<Outcome> {
     let wait = retry_after::of_json(&said.retry_after);
-    outcome(
-        status,
+    Some(outcome(
+        said.status()?,
         wait,
         || done(said.is_duplicate(), said.is_settled(), said.entry()),
         || shown(said.error().as_bytes()),
-    )
+    ))
 }
 
 /// What a success comes to. Whoever settled a message has recorded it, too.

@@ -60,17 +60,17 @@ impl<'a> From<Option<&'a RawValue>> for GivenEntry<'a> {
 /// The outcome of one message of a batch.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageResult<'a> {
-    status: u16,
+    pub(super) status: u16,
     #[serde(default)]
-    result: Value,
+    pub(super) result: Value,
     #[serde(default)]
-    error: Value,
+    pub(super) error: Value,
     #[serde(default)]
     pub(super) retry_after: Value,
     #[serde(default)]
-    settled: Value,
+    pub(super) settled: Value,
     #[serde(default, borrow)]
-    entry: Option<&'a RawValue>,
+    pub(super) entry: Option<&'a RawValue>,
 }
 
 impl<'a> MessageResult<'a> {

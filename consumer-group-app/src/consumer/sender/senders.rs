@@ -21,7 +21,10 @@ use crate::{
     delivery::{Delivery, Remaining},
     dispatch::retry_budget::RetryBudget,
     intake::Buffer,
-    queue::settler::{Record, Settling, Unsettled},
+    queue::{
+        recorder::{Record, Unsettled},
+        settler::Settling,
+    },
 };
 
 /// How many messages wait in a sender at the most, whatever its consumer takes.
@@ -68,8 +71,8 @@ impl Senders {
                 }
                 Remaining::Settle => Record::count(ending),
                 Remaining::Record(entry) => {
-                    let id = delivery.leased.message.id();
-                    Record::Entry(entry.fields(id, consumer, now))
+                    let id = delivery.leased.message.id().as_str();
+                    Record::Entry(entry.fields(id, consumer.as_str(), now))
                 }
             };
             not_yet.push(Unsettled {

@@ -137,7 +137,7 @@ impl Sender {
                 return None;
             }
             _ => {
-                leased.note_failure(&self.consumer.id, &outcome);
+                leased.note_failure(Some(&self.consumer.id), &outcome);
                 debug!(message.id = %leased.message.id(), consumer.id = %self.consumer.id,
                     attempt = leased.attempts, error = leased.last_error, "an attempt failed");
                 return Some(FailedDelivery {

@@ -36,7 +36,7 @@ impl Pending {
 
     /// To be brought to a consumer again when it asked for it, which is no failure.
     pub(super) fn postpone(&mut self, mut delivery: Delivery, wait: Duration) {
-        delivery.postpone();
+        delivery.set_aside();
         self.defer(delivery, wait.min(LONGEST_POSTPONEMENT));
     }
 
@@ -58,12 +58,12 @@ impl Pending {
     pub(super) fn release_due(&mut self, budget: &RetryBudget) {
         let now = Instant::now();
         while let Some(first) = self.later.first_entry() {
-            let is_retry = !first.get().is_postponed();
+            let is_retry = !first.get().is_aside();
             if first.key().0 > now || is_retry && !budget.take() {
                 return;
             }
             let mut delivery = first.remove();
-            delivery.resume();
+            delivery.take_up();
             self.make_ready(delivery);
         }
     }

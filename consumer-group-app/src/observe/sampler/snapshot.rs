@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use protocol::ConsumerId;
 use redis_bus::{chunk_queue::ReaderStatus, dead_letters::Latest};
 use serde::Serialize;
 
@@ -22,7 +21,7 @@ pub(super) struct Snapshot {
     /// Null while Redis tells the account.
     pub(super) outage: Option<Outage>,
     /// How many messages a second each consumer took since the last one.
-    pub(super) consumer_rates: HashMap<ConsumerId, f64>,
+    pub(super) consumer_rates: HashMap<String, f64>,
     /// How long the oldest message has waited.
     pub(super) oldest_seconds: Option<f64>,
     /// RFC 3339; null without a subscription.
