@@ -5,10 +5,6 @@
 //   PORT=5001                    port to listen on
 //   ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
 //   GROUP=http://127.0.0.1:5000  URL of the group
-//
-// Results are in the folder results of the working directory.
-import { createHash, randomUUID } from "node:crypto";
-import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -22,9 +18,9 @@ const CONSUMER_ID = `${ADVERTISED_HOST}:${PORT}`;
 /** The message is at fault: no other worker gets it, it becomes a dead letter. */
 class BadMessage extends Error {}
 
-/** The result of a message. What this throws, but BadMessage, sends the message to another worker. */
+/** The fields of the message's entry. Whatever this throws but BadMessage has another worker try. */
 async function work(message) {
-  return message.message_id.toUpperCase();
+  return { shouted: message.message_id.toUpperCase() };
 }
 
 function parse(body) {
@@ -40,37 +36,21 @@ function parse(body) {
   return message;
 }
 
-/** Stores a result in one step, under a name made of the id; false when the name was there. */
-async function store(messageId, result) {
-  const name = `results/${createHash("sha256").update(messageId).digest("hex")}`;
-  const draft = `${name}.${randomUUID()}`;
-  try {
-    await writeFile(draft, result);
-    await link(draft, name);
-    return true;
-  } catch (error) {
-    if (error.code === "EEXIST") return false;
-    throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 /** The answer to one message: its status and content. */
 async function processMessage(body) {
   let messageId = "(no id)";
   try {
     const message = parse(body);
     messageId = message.message_id;
-    const isNew = await store(messageId, await work(message));
-    console.log(isNew ? "processed" : "seen before:", messageId);
-    return [200, isNew ? {} : { result: "duplicate" }];
+    const entry = await work(message);
+    console.log("processed", messageId);
+    return [200, { entry }]; // The group records it, once for each message.
   } catch (error) {
     if (error instanceof BadMessage) {
       console.log(`rejected ${messageId}: ${error.message}`);
       return [400, { error: error.message }];
     }
-    // A bug or a full disk: the message can do nothing about it.
+    // A bug or a full disk: no fault of the message.
     console.log(`failed ${messageId}: ${error}`);
     return [500, { error: String(error) }];
   }
@@ -130,7 +110,6 @@ async function stayRegistered(signal) {
 
 const ending = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => ending.abort());
-await mkdir("results", { recursive: true });
 server.listen(PORT, HOST, async () => {
   await stayRegistered(ending.signal);
   await groupAgrees("/unregister");

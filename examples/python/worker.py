@@ -5,15 +5,12 @@ Environment, with the defaults:
   PORT=5001                    port to listen on
   ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
   GROUP=http://127.0.0.1:5000  URL of the group
-
-Results are in results.db of the working directory.
 """
 import http.client
 import json
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -27,9 +24,6 @@ GROUP = os.environ.get("GROUP") or "http://127.0.0.1:5000"
 CONSUMER_ID = f"{ADVERTISED_HOST}:{PORT}"
 
 logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
-db = sqlite3.connect("results.db", check_same_thread=False)
-db.execute("CREATE TABLE IF NOT EXISTS results (message_id TEXT PRIMARY KEY, result TEXT)")
-db_lock = threading.Lock()
 
 
 class BadMessage(Exception):
@@ -37,8 +31,8 @@ class BadMessage(Exception):
 
 
 def work(message):
-    """The result of a message. What this raises, but BadMessage, sends the message to another worker."""
-    return message["message_id"].upper()
+    """The fields of the message's entry. Whatever this raises but BadMessage has another worker try."""
+    return {"shouted": message["message_id"].upper()}
 
 
 def parse(body):
@@ -51,28 +45,21 @@ def parse(body):
     return message
 
 
-def store(message_id, result):
-    """Stores id and result in one step; False when the id was there, so that it has one result."""
-    with db_lock, db:
-        row = (message_id, result)
-        return db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", row).rowcount == 1
-
-
 def process(body):
     """The answer to one message, with its HTTP status."""
     message_id = "(no id)"
     try:
         message = parse(body)
         message_id = message["message_id"]
-        is_new = store(message_id, work(message))
+        entry = work(message)
     except BadMessage as error:
         logging.info("rejected %s: %s", message_id, error)
         return {"status": 400, "error": str(error)}
-    except Exception as error:  # A bug or a full disk: the message can do nothing about it.
+    except Exception as error:  # A bug or a full disk: no fault of the message.
         logging.info("failed %s: %r", message_id, error)
         return {"status": 500, "error": repr(error)}
-    logging.info("%s %s", "processed" if is_new else "seen before:", message_id)
-    return {"status": 200} if is_new else {"status": 200, "result": "duplicate"}
+    logging.info("processed %s", message_id)
+    return {"status": 200, "entry": entry}  # The group records it, once for each message.
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -96,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": "there is no such path"})
 
     def answer(self, status, content):
-        body = json.dumps(content).encode()
+        body = json.dumps(content, default=str).encode()  # Times and the like as text.
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -1,23 +1,22 @@
 #!/bin/sh
 # A worker in shell. Change `work`; the rest can stay. It needs socat, curl, jq and flock. Each message
-# costs two dozen processes, some hundredths of a second, so it is for work that takes longer anyway.
+# costs a dozen processes, some hundredths of a second, so it is for work that takes longer anyway.
 #
 # Environment, with the defaults:
 #   HOST=127.0.0.1               address to listen on; 0.0.0.0 for all
 #   PORT=5001                    port to listen on
 #   ADVERTISED_HOST=             host at which the group reaches this worker; HOST if it is not given
 #   GROUP=http://127.0.0.1:5000  URL of the group
-#
-# Results are in the folder results of the working directory.
 HOST=${HOST:-127.0.0.1}
 PORT=${PORT:-5001}
 ADVERTISED_HOST=${ADVERTISED_HOST:-$HOST}
 GROUP=${GROUP:-http://127.0.0.1:5000}
 export LC_ALL=C # Lengths are in bytes.
 
-# A message on standard input, its result on standard output. When it fails, another worker gets the message.
+# A message on standard input, the fields of its entry on standard output, as a JSON object. When it fails,
+# another worker gets the message.
 work() {
-    jq -r '.message_id | ascii_upcase'
+    jq -c '{shouted: .message_id | ascii_upcase}'
 }
 
 # Prints to standard error, because standard output is the connection.
@@ -27,8 +26,8 @@ say() {
 
 # Writes an answer: its status and its body.
 answer() {
-    printf 'HTTP/1.1 %s \r\nContent-Type: application/json\r\nConnection: close\r\n' "$1"
-    printf 'Content-Length: %d\r\n\r\n%s' "${#2}" "$2"
+    printf 'HTTP/1.1 %s \r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+        "$1" "${#2}" "$2"
 }
 
 # Answers that it was this worker's fault: which message, and why.
@@ -37,11 +36,11 @@ fail() {
     answer 500 "{\"error\":\"$2\"}"
 }
 
-# Answers the message in this file.
+# Answers a message.
 process() {
-    is_message=$(jq 'type == "object" and (.message_id | type == "string")' "$1" 2>/dev/null)
-    case "$? $is_message" in
-        '0 true') ;;
+    id=$(printf %s "$1" | jq -r 'if .message_id | type == "string" then .message_id else error end' 2>/dev/null)
+    case "$? $id" in
+        0\ ?*) ;;
         0\ * | 2\ * | 4\ * | 5\ *) # It is something else, or no JSON: versions of jq differ in the number.
             say 'rejected what is no message'
             answer 400 '{"error":"this is no object with a string message_id"}'
@@ -52,22 +51,11 @@ process() {
             return
             ;;
     esac
-    jq -j .message_id "$1" >"$1.id" && hash=$(sha256sum <"$1.id") || {
-        fail 'a message' 'its id cannot be stored'
-        return
-    }
-    id=$(cat "$1.id")
-    name=results/${hash%% *}
-    if ! work <"$1" >"$1.result"; then
-        fail "$id" 'the work failed'
-    elif ln "$1.result" "$name" 2>/dev/null; then # In one step, under a name made of the id.
+    if entry=$(printf %s "$1" | work); then
         say "processed $id"
-        answer 200 '{}'
-    elif [ -e "$name" ]; then
-        say "seen before: $id"
-        answer 200 '{"result":"duplicate"}'
+        answer 200 "{\"entry\":$entry}" # The group records it, once for each message.
     else
-        fail "$id" 'the result cannot be stored'
+        fail "$id" 'the work failed'
     fi
 }
 
@@ -80,16 +68,7 @@ serve() {
     done
     case "$method $path" in
         'GET /health') answer 200 '{"message":"Application is running"}' ;;
-        'POST /processMessage')
-            draft=results/draft.$$
-            if head -c "${length:-0}" >"$draft"; then
-                said=$(process "$draft")
-            else
-                said=$(fail 'a message' 'it cannot be stored')
-            fi
-            rm -f "$draft" "$draft.id" "$draft.result" # First: after the answer socat may end this process.
-            printf %s "$said"
-            ;;
+        'POST /processMessage') process "$(head -c "${length:-0}")" ;;
         *) answer 404 '{"error":"there is no such path"}' ;;
     esac
 }
@@ -114,7 +93,6 @@ fi
 for tool in socat curl jq flock; do
     command -v "$tool" >/dev/null || { say "$tool is missing"; exit 1; }
 done
-mkdir -p results
 socat -t 0.1 "TCP-LISTEN:$PORT,bind=$HOST,reuseaddr,fork,backlog=128" "EXEC:sh $0 serve" &
 listener=$!
 trap stop INT TERM

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use harness::{
-    Bus, Language, Workshop,
+    Bus, Language, Work, Workshop,
     services::{consumer, group, redis},
     status::wait_for_status,
 };
@@ -12,7 +12,7 @@ use serde_json::json;
 const COUNT: usize = 50;
 
 async fn all_are_acknowledged(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let redis = redis().await?;
@@ -26,7 +26,7 @@ async fn all_are_acknowledged(language: Language) -> Result<()> {
 }
 
 async fn all_are_heard_or_it_fails(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let redis = redis().await?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use harness::{
-    Bus, Language, PATIENCE, Worker, Workshop,
+    Bus, Language, PATIENCE, Work, Worker, Workshop, bus,
     calls::{get_from, pass_on, post_to},
     services::{
         fixed_port, group, group_at, redis, wait_for_account, wait_for_members, wait_until_joined,
@@ -24,10 +24,15 @@ const VARIABLES: [&str; 4] = ["HOST", "PORT", "ADVERTISED_HOST", "GROUP"];
 /// No attempt is given up because the machine is busy, so that each message is tried once.
 const PATIENT: [&str; 2] = ["--attemptTimeoutMs", "25000"];
 
+/// Its id is no text.
+const NO_TEXT: &[u8] = br#"{"message_id":7}"#;
+
 /// How many messages are published: fewer for a language that takes a process for each.
 fn many(language: Language) -> u64 {
     match language {
-        Language::Python | Language::Flask | Language::Node => 300,
+        Language::Python | Language::Asyncio | Language::Flask | Language::Node | Language::Go => {
+            300
+        }
         Language::Shell => 40,
     }
 }
@@ -38,30 +43,44 @@ fn numbers(count: u64) -> Vec<String> {
 
 /// What all of them said they processed, in order of the numbers.
 fn processed(workers: &[&Worker]) -> Vec<String> {
-    let mut ids: Vec<_> = workers
-        .iter()
-        .flat_map(|worker| worker.processed())
-        .collect();
+    let ids = workers.iter().flat_map(|worker| worker.processed());
+    in_order(ids.collect())
+}
+
+fn in_order(mut ids: Vec<String>) -> Vec<String> {
     ids.sort_by_key(|id| id.parse::<u64>().unwrap_or(u64::MAX));
     ids
 }
 
+/// The ids of the stream of processed messages, in order of the numbers. Each entry has what `work` makes.
+async fn recorded(bus: &Bus) -> Result<Vec<String>> {
+    let entries = bus.processed().await?;
+    for entry in &entries {
+        assert_eq!(
+            entry.text("shouted")?,
+            entry.text("message_id")?.to_uppercase()
+        );
+    }
+    Ok(in_order(bus::ids(&entries)?))
+}
+
 async fn each_message_is_handled_by_exactly_one(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let (redis, count) = (redis().await?, many(language));
-    let group = group(&redis, &PATIENT).await?;
+    let (group, bus) = (group(&redis, &PATIENT).await?, Bus::of(&redis));
     let (one, other) = (workshop.join(&group).await?, workshop.join(&group).await?);
-    Bus::of(&redis).publish_ids(&numbers(count)).await?;
+    bus.publish_ids(&numbers(count)).await?;
     wait_for_account(&group, count, 0).await?;
     assert_eq!(processed(&[&one, &other]), numbers(count));
+    assert_eq!(recorded(&bus).await?, numbers(count));
     assert!(!one.processed().is_empty() && !other.processed().is_empty());
     Ok(())
 }
 
 async fn one_that_is_told_to_end_leaves_the_rest_to_others(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let (redis, count) = (redis().await?, many(language));
@@ -82,6 +101,28 @@ async fn one_that_is_told_to_end_leaves_the_rest_to_others(language: Language) -
     wait_for_members(&bus, &[staying.id()]).await?;
     wait_for_account(&group, count, 0).await?;
     assert_eq!(processed(&[&ending, &staying]), numbers(count));
+    assert_eq!(recorded(&bus).await?, numbers(count));
+    Ok(())
+}
+
+async fn one_that_is_killed_leaves_one_entry_for_each_message(language: Language) -> Result<()> {
+    let Some(workshop) = Workshop::open(language, Work::Slowly)? else {
+        return Ok(());
+    };
+    let (redis, count) = (redis().await?, many(language));
+    let (group, bus) = (group(&redis, &PATIENT).await?, Bus::of(&redis));
+    let (mut dying, staying) = (workshop.join(&group).await?, workshop.join(&group).await?);
+    bus.publish_ids(&numbers(count)).await?;
+    wait_until("some messages to be processed", PATIENCE, async || {
+        Ok(dying.processed().len() >= 5)
+    })
+    .await?;
+    dying.kill().await?;
+    let before = bus.processed().await?.len();
+    assert!(u64::try_from(before)? < count, "it was killed too late");
+    wait_for_account(&group, count, 0).await?;
+    assert_eq!(recorded(&bus).await?, numbers(count));
+    assert!(staying.processed().len() < numbers(count).len());
     Ok(())
 }
 
@@ -99,35 +140,28 @@ async fn wait_until_listening(worker: &Worker) -> Result<()> {
 }
 
 async fn it_says_whose_fault_it_is(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let worker = workshop.start("http://127.0.0.1:1")?;
     wait_until_listening(&worker).await?;
     let url = worker.url("/processMessage");
-    let (message, other) = (json!({ "message_id": "ö" }), json!({ "message_id": "b" }));
-    assert_eq!(post_to(&url, &message).await?.status, 200);
-    let again = post_to(&url, &message).await?;
-    assert_eq!(
-        (again.status, &again.body["result"]),
-        (200, &json!("duplicate"))
-    );
-    assert_eq!(worker.processed(), ["ö"]);
-    for bad in [&b"no JSON"[..], b"{}", b""] {
+    let answer = post_to(&url, &json!({ "message_id": "ö", "text": "hello" })).await?;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body["entry"]["shouted"].is_string(), "{answer:?}");
+    for bad in [&b"no JSON"[..], b"{}", b"", b"[]", b"7", b"null", NO_TEXT] {
         assert_eq!(pass_on(&url, bad.to_vec()).await?.status, 400);
     }
-    workshop.ruin_results()?;
-    assert_eq!(post_to(&url, &other).await?.status, 500);
     assert_eq!(worker.processed(), ["ö"]);
     Ok(())
 }
 
 /// What `work` raises, such as for a property that it takes for granted, must not throw messages away.
 async fn a_bug_of_its_own_is_no_fault_of_the_message(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::OnText)? else {
         return Ok(());
     };
-    let worker = workshop.start_working_on_text("http://127.0.0.1:1")?;
+    let worker = workshop.start("http://127.0.0.1:1")?;
     wait_until_listening(&worker).await?;
     let url = worker.url("/processMessage");
     for raises in [
@@ -140,22 +174,12 @@ async fn a_bug_of_its_own_is_no_fault_of_the_message(language: Language) -> Resu
     }
     let fine = json!({ "message_id": "d", "text": "hello" });
     assert_eq!(post_to(&url, &fine).await?.status, 200);
-    for bad in [
-        &b"no JSON"[..],
-        b"{}",
-        b"[]",
-        b"7",
-        b"null",
-        b"{\"message_id\":7}",
-    ] {
-        assert_eq!(pass_on(&url, bad.to_vec()).await?.status, 400);
-    }
     assert_eq!(worker.processed(), ["d"]);
     Ok(())
 }
 
 async fn it_registers_what_the_environment_advertises(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let redis = redis().await?;
@@ -182,7 +206,7 @@ async fn it_registers_what_the_environment_advertises(language: Language) -> Res
 }
 
 async fn it_registers_when_the_group_is_there_and_again(language: Language) -> Result<()> {
-    let Some(workshop) = Workshop::open(language)? else {
+    let Some(workshop) = Workshop::open(language, Work::AsItIs)? else {
         return Ok(());
     };
     let (redis, port) = (redis().await?, fixed_port()?);
@@ -212,6 +236,11 @@ macro_rules! in_each {
             }
 
             #[tokio::test]
+            async fn one_that_is_killed_leaves_one_entry_for_each_message() -> Result<()> {
+                super::one_that_is_killed_leaves_one_entry_for_each_message(Language::$language).await
+            }
+
+            #[tokio::test]
             async fn it_says_whose_fault_it_is() -> Result<()> {
                 super::it_says_whose_fault_it_is(Language::$language).await
             }
@@ -234,7 +263,14 @@ macro_rules! in_each {
     )* };
 }
 
-in_each!(python: Python, flask: Flask, node: Node, shell: Shell);
+in_each!(
+    python: Python,
+    asyncio: Asyncio,
+    flask: Flask,
+    node: Node,
+    shell: Shell,
+    go: Go
+);
 
 #[test]
 fn each_worker_is_short_and_says_what_it_reads_from_the_environment() -> Result<()> {
@@ -242,8 +278,8 @@ fn each_worker_is_short_and_says_what_it_reads_from_the_environment() -> Result<
     for language in fs::read_dir(workspace().join("examples"))? {
         for file in fs::read_dir(language?.path())? {
             let path = file?.path();
-            let name = path.file_stem().context("a name")?;
-            if name != "worker" {
+            let name = path.file_stem().context("a name")?.to_string_lossy();
+            if !name.ends_with("worker") {
                 continue;
             }
             let text = fs::read_to_string(&path)?;
@@ -251,7 +287,7 @@ fn each_worker_is_short_and_says_what_it_reads_from_the_environment() -> Result<
             assert!(lines <= MAX_LINES, "{} has {lines}", path.display());
             for variable in VARIABLES {
                 let is_told = text.lines().take(12).any(|line| {
-                    let line = line.trim_start_matches(['#', '/', ' ']);
+                    let line = line.trim_start_matches(['#', '/', ' ', '\t']);
                     line.starts_with(&format!("{variable}="))
                 });
                 assert!(is_told, "{} does not tell of {variable}", path.display());

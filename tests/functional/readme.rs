@@ -82,7 +82,7 @@ fn script(readme: &str) -> Result<String> {
 
     step("kill -INT $service_1 $service_2; wait $service_1 $service_2");
     let worker = blocks(readme, "Your first worker in five minutes")?;
-    let [prepare, publish, ..] = worker.as_slice() else {
+    let [prepare, publish, look, ..] = worker.as_slice() else {
         anyhow::bail!("README does not say how to write a worker");
     };
     let (copy, start) = prepare.trim_end().split_once('\n').context("no worker")?;
@@ -91,6 +91,8 @@ fn script(readme: &str) -> Result<String> {
     step("within_a_minute 'test $(active) = 1'");
     step(&format!("test \"$({})\" = 1", publish.trim_end()));
     step("within_a_minute 'grep -qx \"processed order-1\" worker.log'");
+    let look = look.trim_end();
+    step(&format!("within_a_minute '{look} | grep -qx ORDER-1'"));
     Ok(script)
 }
 

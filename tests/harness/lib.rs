@@ -54,4 +54,4 @@ pub use replicas::{ReplicaOptions, Replicas};
 pub use services::PATIENCE;
 pub use slow_line::SlowLine;
 pub use status::Auditor;
-pub use workshop::{Worker, Workshop};
+pub use workshop::{Work, Worker, Workshop};

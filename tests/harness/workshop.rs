@@ -1,13 +1,15 @@
 //! Where workers in another language work: the examples, run as a reader would run them.
 
 use std::{
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::ExitStatus,
+    sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result, ensure};
-use local_stack::{Language, Service, binaries::workspace};
+use anyhow::{Context, Result, bail, ensure};
+use local_stack::{Language, Service, Signal, binaries::workspace};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -22,9 +24,22 @@ pub struct Workshop {
     language: Language,
     interpreter: PathBuf,
     directory: TempDir,
+    /// The worker, ready to run.
+    worker: PathBuf,
 }
 
-/// A running worker.
+/// How the workers of a workshop work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// As in the example.
+    AsItIs,
+    /// The same, but each message takes 20 ms more.
+    Slowly,
+    /// On the `text` of a message, taking for granted that it has one.
+    OnText,
+}
+
+/// A running worker; it and all that it started end (SIGKILL) when this is dropped.
 #[derive(Debug)]
 pub struct Worker {
     process: Service,
@@ -35,8 +50,8 @@ impl Workshop {
     /// Opens one; `None`, and a line past the test's captured output, where the language is missing.
     ///
     /// # Errors
-    /// When the directory cannot be made.
-    pub fn open(language: Language) -> Result<Option<Self>> {
+    /// When the directory cannot be made, the worker cannot be compiled, or its `work` is not as it was.
+    pub fn open(language: Language, work: Work) -> Result<Option<Self>> {
         let interpreter = match language.find() {
             Ok(interpreter) => interpreter,
             Err(why) => {
@@ -45,10 +60,28 @@ impl Workshop {
                 return Ok(None);
             }
         };
+        let directory = tempfile::tempdir()?;
+        let example = workspace().join(script(language));
+        let mut worker = match change(language, work) {
+            None => example,
+            Some((right, wrong)) => {
+                let text = fs::read_to_string(&example)?;
+                ensure!(text.contains(right), "no `{right}`: {}", example.display());
+                let copy = directory
+                    .path()
+                    .join(example.file_name().context("a name")?);
+                fs::write(&copy, text.replace(right, wrong))?;
+                copy
+            }
+        };
+        if language == Language::Go {
+            worker = compile(&interpreter, &worker, directory.path())?;
+        }
         Ok(Some(Self {
             language,
             interpreter,
-            directory: tempfile::tempdir()?,
+            directory,
+            worker,
         }))
     }
 
@@ -57,37 +90,7 @@ impl Workshop {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, group_url: &str) -> Result<Worker> {
-        self.run(
-            &workspace().join(self.script()),
-            group_url,
-            "127.0.0.1",
-            &[],
-        )
-    }
-
-    /// Starts a worker whose `work` takes for granted that a message has a `text`, and that it is one.
-    ///
-    /// # Errors
-    /// When it cannot be started, or `work` is not as it was.
-    pub fn start_working_on_text(&self, group_url: &str) -> Result<Worker> {
-        let (right, wrong) = match self.language {
-            Language::Python | Language::Flask => (
-                r#"return message["message_id"]"#,
-                r#"return message["text"]"#,
-            ),
-            Language::Node => ("return message.message_id", "return message.text"),
-            Language::Shell => ("jq -r '.message_id |", "jq -r '.text |"),
-        };
-        let text = std::fs::read_to_string(workspace().join(self.script()))?;
-        ensure!(
-            text.contains(right),
-            "`{right}` is not in {}",
-            self.script()
-        );
-        let file = Path::new(self.script()).file_name().context("a name")?;
-        let script = self.directory.path().join(file);
-        std::fs::write(&script, text.replace(right, wrong))?;
-        self.run(&script, group_url, "127.0.0.1", &[])
+        self.run(group_url, "127.0.0.1", &[])
     }
 
     /// Starts a worker that listens on all addresses and tells the group this host.
@@ -96,25 +99,16 @@ impl Workshop {
     /// When it cannot be started.
     pub fn start_advertised(&self, group_url: &str, host: &str) -> Result<Worker> {
         let env = [("HOST", "0.0.0.0"), ("ADVERTISED_HOST", host)];
-        self.run(&workspace().join(self.script()), group_url, host, &env)
+        self.run(group_url, host, &env)
     }
 
-    fn script(&self) -> &'static str {
-        match self.language {
-            Language::Python => "examples/python/worker.py",
-            Language::Flask => "examples/flask/worker.py",
-            Language::Node => "examples/node/worker.mjs",
-            Language::Shell => "examples/shell/worker.sh",
-        }
-    }
-
-    fn run(&self, script: &Path, group: &str, host: &str, env: &[(&str, &str)]) -> Result<Worker> {
+    fn run(&self, group: &str, host: &str, env: &[(&str, &str)]) -> Result<Worker> {
         let port = fixed_port()?.to_string();
-        let mut command = self.command(script);
+        let mut command = self.command(&self.worker);
         command.env("PORT", &port).env("GROUP", group);
         command.envs(env.iter().copied());
         Ok(Worker {
-            process: Service::spawn_other(script, command)?,
+            process: Service::spawn_other(&self.worker, command)?,
             id: format!("{host}:{port}"),
         })
     }
@@ -135,9 +129,10 @@ impl Workshop {
     /// When it cannot be run or does not end in time.
     pub async fn publish(&self, url: &str, count: usize) -> Result<Ended> {
         let script = match self.language {
-            Language::Python | Language::Flask => "examples/python/publish.py",
+            Language::Python | Language::Asyncio | Language::Flask => "examples/python/publish.py",
             Language::Node => "examples/node/publish.mjs",
             Language::Shell => "examples/shell/publish.sh",
+            Language::Go => bail!("there is no example in Go that publishes"),
         };
         let mut command = self.command(&workspace().join(script));
         command.args([url, &count.to_string()]);
@@ -149,37 +144,89 @@ impl Workshop {
         })
     }
 
-    /// Takes away what the workers store their results in.
-    ///
-    /// # Errors
-    /// When there is nothing of that kind.
-    pub fn ruin_results(&self) -> Result<()> {
-        match self.language {
-            Language::Python | Language::Flask => {
-                let drop =
-                    "import sqlite3; sqlite3.connect('results.db').execute('DROP TABLE results')";
-                let mut command = std::process::Command::new(&self.interpreter);
-                command
-                    .args(["-c", drop])
-                    .current_dir(self.directory.path());
-                ensure!(command.status()?.success(), "the workers store nothing");
-            }
-            Language::Node | Language::Shell => {
-                std::fs::remove_dir_all(self.directory.path().join("results"))?;
-            }
-        }
-        Ok(())
-    }
-
     fn command(&self, script: &Path) -> Command {
-        let mut command = Command::new(&self.interpreter);
-        command.arg(script);
-        command.current_dir(self.directory.path());
+        let mut command = match self.language {
+            Language::Go => Command::new(script),
+            Language::Python
+            | Language::Asyncio
+            | Language::Flask
+            | Language::Node
+            | Language::Shell => {
+                let mut command = Command::new(&self.interpreter);
+                command.arg(script);
+                command
+            }
+        };
+        command.current_dir(self.directory.path()).process_group(0);
         for name in ["HOST", "ADVERTISED_HOST"] {
             command.env_remove(name);
         }
         command
     }
+}
+
+/// The example of a worker.
+fn script(language: Language) -> &'static str {
+    match language {
+        Language::Python => "examples/python/worker.py",
+        Language::Asyncio => "examples/python/asyncio_worker.py",
+        Language::Flask => "examples/flask/worker.py",
+        Language::Node => "examples/node/worker.mjs",
+        Language::Shell => "examples/shell/worker.sh",
+        Language::Go => "examples/go/worker.go",
+    }
+}
+
+/// What in the example is replaced by what, so that it works so.
+fn change(language: Language, work: Work) -> Option<(&'static str, &'static str)> {
+    let (right, slow, wrong) = match language {
+        Language::Python | Language::Flask => (
+            r#"return {"shouted": message["message_id"]"#,
+            r#"time.sleep(0.02); return {"shouted": message["message_id"]"#,
+            r#"return {"shouted": message["text"]"#,
+        ),
+        Language::Asyncio => (
+            r#"return {"shouted": message["message_id"]"#,
+            r#"await asyncio.sleep(0.02); return {"shouted": message["message_id"]"#,
+            r#"return {"shouted": message["text"]"#,
+        ),
+        Language::Node => (
+            "return { shouted: message.message_id",
+            "await sleep(20); return { shouted: message.message_id",
+            "return { shouted: message.text",
+        ),
+        Language::Shell => (
+            "jq -c '{shouted: .message_id",
+            "sleep 0.02; jq -c '{shouted: .message_id",
+            "jq -c '{shouted: .text",
+        ),
+        Language::Go => (
+            r#"text, isText := message["message_id"]"#,
+            r#"time.Sleep(20 * time.Millisecond); text, isText := message["message_id"]"#,
+            r#"text, isText := message["text"]"#,
+        ),
+    };
+    match work {
+        Work::AsItIs => None,
+        Work::Slowly => Some((right, slow)),
+        Work::OnText => Some((right, wrong)),
+    }
+}
+
+/// Compiles a program, one at a time: the first compiles the standard library.
+fn compile(go: &Path, source: &Path, directory: &Path) -> Result<PathBuf> {
+    static COMPILER: Mutex<()> = Mutex::new(());
+    let _turn = COMPILER.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = directory.join("worker");
+    let built = std::process::Command::new(go)
+        .arg("build")
+        .arg("-o")
+        .args([&program, source])
+        .current_dir(directory)
+        .output()?;
+    let said = String::from_utf8_lossy(&built.stderr);
+    ensure!(built.status.success(), "go build says: {said}");
+    Ok(program)
 }
 
 impl Worker {
@@ -217,5 +264,20 @@ impl Worker {
     /// When it does not end in time.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         self.process.terminate(PATIENCE).await
+    }
+
+    /// Ends it as a crash would (SIGKILL), with all that it started.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn kill(&mut self) -> Result<ExitStatus> {
+        self.process.kill_group().await
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // In vain if it has ended; then it has ended what it started.
+        drop(self.process.signal_group(Signal::SIGKILL));
     }
 }

@@ -28,36 +28,49 @@ const SHELL_TOOLS: [&str; 4] = ["socat", "curl", "jq", "flock"];
 pub enum Language {
     /// Python with its standard library.
     Python,
+    /// The same, with asyncio.
+    Asyncio,
     /// Python with the packages Flask and redis, in an environment of their own.
     Flask,
     /// Node with its standard library.
     Node,
     /// The shell, with a few tools.
     Shell,
+    /// Go with its standard library. It is large, so it is used where it is, and not installed.
+    Go,
 }
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Python => "Python",
+            Self::Asyncio => "Python with asyncio",
             Self::Flask => "Python with Flask",
             Self::Node => "Node",
             Self::Shell => "shell",
+            Self::Go => "Go",
         })
     }
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Python, Self::Flask, Self::Node, Self::Shell];
+    pub const ALL: [Self; 6] = [
+        Self::Python,
+        Self::Asyncio,
+        Self::Flask,
+        Self::Node,
+        Self::Shell,
+        Self::Go,
+    ];
 
-    /// The program that runs a script.
+    /// The program that runs a script, or compiles it.
     ///
     /// # Errors
     /// When it, or anything else the examples use, is missing; says what.
     pub fn find(self) -> Result<PathBuf> {
         match self {
-            Self::Python => {
+            Self::Python | Self::Asyncio => {
                 let python = program("python3")?;
                 check(&python, "import sys; assert sys.version_info >= (3, 9)")
                     .context("python3 is older than 3.9")?;
@@ -83,6 +96,11 @@ impl Language {
                 }
                 program("sh")
             }
+            Self::Go => {
+                let go = program("go")?;
+                succeeds(Command::new(&go).arg("version"))?;
+                Ok(go)
+            }
         }
     }
 
@@ -103,7 +121,7 @@ impl Language {
                     _ => &["socat", "curl", "jq", "util-linux"],
                 })?;
             }
-            Self::Python | Self::Node | Self::Shell => return found,
+            Self::Python | Self::Asyncio | Self::Node | Self::Shell | Self::Go => return found,
         }
         self.find()
     }

@@ -166,12 +166,7 @@ impl Service {
     /// # Errors
     /// When the process has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        // Not the kept number: after the end it may be another process's.
-        let pid = self
-            .process
-            .id()
-            .with_context(|| format!("{} has ended", self.name))?;
-        signal::kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
+        signal::kill(self.running()?, signal)?;
         Ok(())
     }
 
@@ -191,6 +186,24 @@ impl Service {
     pub async fn kill(&mut self) -> Result<ExitStatus> {
         self.signal(Signal::SIGKILL)?;
         self.wait_exit(START_DEADLINE).await
+    }
+
+    /// Ends it and all that it started (SIGKILL); for one that leads a process group, such as a script.
+    ///
+    /// # Errors
+    /// When the process has ended already.
+    pub async fn kill_group(&mut self) -> Result<ExitStatus> {
+        self.signal_group(Signal::SIGKILL)?;
+        self.wait_exit(START_DEADLINE).await
+    }
+
+    /// Sends a signal to it and all that it started; for one that leads a process group.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn signal_group(&self, signal: Signal) -> Result<()> {
+        signal::killpg(self.running()?, signal)?;
+        Ok(())
     }
 
     /// Waits for its end; all it logged is in [`Service::logs`] then.
@@ -231,6 +244,13 @@ impl Service {
     /// When the process has ended.
     pub fn cpu_time(&self) -> Result<Duration> {
         usage::cpu_time(self.pid)
+    }
+
+    /// The id of the process, while it runs. Not the kept number: after the end it may be another process's.
+    fn running(&self) -> Result<Pid> {
+        let pid = self.process.id();
+        let pid = pid.with_context(|| format!("{} has ended", self.name))?;
+        Ok(Pid::from_raw(i32::try_from(pid)?))
     }
 
     async fn finish_reading(&mut self) {
