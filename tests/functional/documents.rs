@@ -73,7 +73,8 @@ fn anchor(heading: &str) -> String {
 /// All documents for people.
 fn documents() -> Result<Vec<Document>> {
     let mut paths = Vec::new();
-    for folder in ["", "docs", "docs/openapi"] {
+    let folders = ["", "docs", "docs/openapi", "clients/python", "clients/node"];
+    for folder in folders {
         for entry in fs::read_dir(workspace().join(folder))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "md") {

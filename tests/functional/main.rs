@@ -53,6 +53,7 @@ mod batches;
 mod blame;
 mod blocked_log;
 mod buffer;
+mod clients;
 mod closed_output;
 mod dead_letters;
 mod dead_letters_chunks;

@@ -1,11 +1,12 @@
 //! Where workers in another language work: the examples, run as a reader would run them.
 
+mod example;
+
 use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
     process::ExitStatus,
-    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -52,17 +53,12 @@ impl Workshop {
     /// # Errors
     /// When the directory cannot be made, the worker cannot be compiled, or its `work` is not as it was.
     pub fn open(language: Language, work: Work) -> Result<Option<Self>> {
-        let interpreter = match language.find() {
-            Ok(interpreter) => interpreter,
-            Err(why) => {
-                let text = format!("SKIPPED: the examples in {language} do not run: {why:#}\n");
-                std::io::stderr().write_all(text.as_bytes())?;
-                return Ok(None);
-            }
+        let Some(interpreter) = interpreter(language)? else {
+            return Ok(None);
         };
         let directory = tempfile::tempdir()?;
-        let example = workspace().join(script(language));
-        let mut worker = match change(language, work) {
+        let example = workspace().join(example::script(language));
+        let mut worker = match example::change(language, work) {
             None => example,
             Some((right, wrong)) => {
                 let text = fs::read_to_string(&example)?;
@@ -75,7 +71,7 @@ impl Workshop {
             }
         };
         if language == Language::Go {
-            worker = compile(&interpreter, &worker, directory.path())?;
+            worker = example::compile(&interpreter, &worker, directory.path())?;
         }
         Ok(Some(Self {
             language,
@@ -85,12 +81,36 @@ impl Workshop {
         }))
     }
 
+    /// Opens one for another script of the repository.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn of_script(language: Language, script: &str) -> Result<Option<Self>> {
+        let Some(interpreter) = interpreter(language)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            language,
+            interpreter,
+            directory: tempfile::tempdir()?,
+            worker: workspace().join(script),
+        }))
+    }
+
     /// Starts a worker of the group at this URL; it may not be registered yet.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, group_url: &str) -> Result<Worker> {
-        self.run(group_url, "127.0.0.1", &[])
+        self.start_with(group_url, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(&self, group_url: &str, env: &[(&str, &str)]) -> Result<Worker> {
+        self.run(group_url, "127.0.0.1", env)
     }
 
     /// Starts a worker that listens on all addresses and tells the group this host.
@@ -165,68 +185,16 @@ impl Workshop {
     }
 }
 
-/// The example of a worker.
-fn script(language: Language) -> &'static str {
-    match language {
-        Language::Python => "examples/python/worker.py",
-        Language::Asyncio => "examples/python/asyncio_worker.py",
-        Language::Flask => "examples/flask/worker.py",
-        Language::Node => "examples/node/worker.mjs",
-        Language::Shell => "examples/shell/worker.sh",
-        Language::Go => "examples/go/worker.go",
+/// What runs the language; `None`, and a line past the test's captured output, where it is missing.
+fn interpreter(language: Language) -> Result<Option<PathBuf>> {
+    match language.find() {
+        Ok(interpreter) => Ok(Some(interpreter)),
+        Err(why) => {
+            let text = format!("SKIPPED: {language} does not run: {why:#}\n");
+            std::io::stderr().write_all(text.as_bytes())?;
+            Ok(None)
+        }
     }
-}
-
-/// What in the example is replaced by what, so that it works so.
-fn change(language: Language, work: Work) -> Option<(&'static str, &'static str)> {
-    let (right, slow, wrong) = match language {
-        Language::Python | Language::Flask => (
-            r#"return {"shouted": message["message_id"]"#,
-            r#"time.sleep(0.02); return {"shouted": message["message_id"]"#,
-            r#"return {"shouted": message["text"]"#,
-        ),
-        Language::Asyncio => (
-            r#"return {"shouted": message["message_id"]"#,
-            r#"await asyncio.sleep(0.02); return {"shouted": message["message_id"]"#,
-            r#"return {"shouted": message["text"]"#,
-        ),
-        Language::Node => (
-            "return { shouted: message.message_id",
-            "await sleep(20); return { shouted: message.message_id",
-            "return { shouted: message.text",
-        ),
-        Language::Shell => (
-            "jq -c '{shouted: .message_id",
-            "sleep 0.02; jq -c '{shouted: .message_id",
-            "jq -c '{shouted: .text",
-        ),
-        Language::Go => (
-            r#"text, isText := message["message_id"]"#,
-            r#"time.Sleep(20 * time.Millisecond); text, isText := message["message_id"]"#,
-            r#"text, isText := message["text"]"#,
-        ),
-    };
-    match work {
-        Work::AsItIs => None,
-        Work::Slowly => Some((right, slow)),
-        Work::OnText => Some((right, wrong)),
-    }
-}
-
-/// Compiles a program, one at a time: the first compiles the standard library.
-fn compile(go: &Path, source: &Path, directory: &Path) -> Result<PathBuf> {
-    static COMPILER: Mutex<()> = Mutex::new(());
-    let _turn = COMPILER.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = directory.join("worker");
-    let built = std::process::Command::new(go)
-        .arg("build")
-        .arg("-o")
-        .args([&program, source])
-        .current_dir(directory)
-        .output()?;
-    let said = String::from_utf8_lossy(&built.stderr);
-    ensure!(built.status.success(), "go build says: {said}");
-    Ok(program)
 }
 
 impl Worker {
@@ -264,6 +232,14 @@ impl Worker {
     /// When it does not end in time.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         self.process.terminate(PATIENCE).await
+    }
+
+    /// Waits for its end, which it comes to by itself.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn wait_exit(&mut self) -> Result<ExitStatus> {
+        self.process.wait_exit(PATIENCE).await
     }
 
     /// Ends it as a crash would (SIGKILL), with all that it started.
