@@ -11,6 +11,8 @@
 //! | `bare` | adds an entry for each message it hears: the way without a service between |
 //! | `streams-worker` | a worker of a plain Redis stream |
 //! | `http-worker` | a worker of the group that takes single messages and says nothing of itself |
+//! | `entry-worker` | a worker of the group that takes batches and answers with the entries |
+//! | `fetch-worker` | the same, that fetches its messages |
 //! | `ceiling` | as many messages delivered and entries added at once as Redis can carry |
 //! | `deliver` | the messages of that alone |
 //! | `probe` | the time from publishing to the entry, at a steady pace |
@@ -18,6 +20,8 @@
 
 mod bare;
 mod ceiling;
+mod entry_worker;
+mod http;
 mod http_worker;
 mod load;
 mod message;
@@ -59,6 +63,10 @@ enum Command {
     },
     /// Take messages of the group one by one and add an entry for each, until killed.
     HttpWorker(http_worker::Work),
+    /// Take batches of the group and answer with their entries, until killed.
+    EntryWorker(entry_worker::Group),
+    /// Fetch messages of the group and settle them with their entries, until killed.
+    FetchWorker(entry_worker::Group),
     /// Deliver messages to a subscriber and add entries, both at once.
     Ceiling(Count),
     /// Deliver messages to a subscriber, and nothing else.
@@ -84,6 +92,8 @@ fn main() -> Result<()> {
         Command::Bare => bare::run(port),
         Command::StreamsWorker { name } => streams_worker::run(port, &name),
         Command::HttpWorker(work) => http_worker::run(port, work),
+        Command::EntryWorker(group) => entry_worker::run_pushed(group),
+        Command::FetchWorker(group) => entry_worker::run_fetching(group),
         Command::Ceiling(Count { count }) => ceiling::run(port, count.get()),
         Command::Deliver(Count { count }) => ceiling::deliver(port, count.get()),
         Command::Probe(pace) => probe::steady::run(port, pace),

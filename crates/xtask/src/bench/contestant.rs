@@ -14,6 +14,10 @@ pub(super) enum Contestant {
     Pull,
     /// From the group over HTTP to workers that take one message a request and declare nothing.
     PushByHand,
+    /// From the group over HTTP, in batches, to workers by hand that answer with the entries.
+    PushEntries,
+    /// Fetched from the group over HTTP by workers by hand, which settle with the entries.
+    Fetch,
     /// Without a service: a subscriber adds an entry for each message it hears.
     Bare,
     /// A Redis stream in place of the channel, read by two workers written by hand.
@@ -27,10 +31,12 @@ pub(super) enum Contestant {
 }
 
 impl Contestant {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::PushBatch,
         Self::PushSingle,
         Self::Pull,
+        Self::PushEntries,
+        Self::Fetch,
         Self::Bare,
         Self::StreamsWorker,
         Self::Ceiling,
@@ -55,6 +61,8 @@ impl Contestant {
             Self::PushSingle => "push, single",
             Self::Pull => "pull",
             Self::PushByHand => "push, workers by hand",
+            Self::PushEntries => "push, answered entries",
+            Self::Fetch => "fetched over HTTP",
             Self::Bare => "bare path",
             Self::StreamsWorker => "plain Streams workers",
             Self::Ceiling => "ceiling of Redis",
@@ -69,6 +77,8 @@ impl Contestant {
             Self::PushBatch
             | Self::PushSingle
             | Self::PushByHand
+            | Self::PushEntries
+            | Self::Fetch
             | Self::Pull
             | Self::Bare
             | Self::Ceiling => true,
@@ -81,7 +91,9 @@ impl Contestant {
         match self {
             Self::PushBatch => Some(Workers::Ours(&[])),
             Self::PushSingle => Some(Workers::Ours(&["--maxBatch", "1"])),
-            Self::PushByHand => Some(Workers::ByHand),
+            Self::PushByHand => Some(Workers::ByHand("http-worker")),
+            Self::PushEntries => Some(Workers::ByHand("entry-worker")),
+            Self::Fetch => Some(Workers::ByHand("fetch-worker")),
             Self::Pull => Some(Workers::Ours(&["--intake", "pull"])),
             Self::Bare | Self::StreamsWorker | Self::Ceiling | Self::Publish | Self::Xadd => None,
         }
@@ -93,6 +105,6 @@ impl Contestant {
 pub(super) enum Workers {
     /// `consumer-app`, with these arguments.
     Ours(&'static [&'static str]),
-    /// `contestants http-worker`.
-    ByHand,
+    /// This one of `contestants`.
+    ByHand(&'static str),
 }

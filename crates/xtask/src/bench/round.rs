@@ -125,6 +125,8 @@ pub(super) async fn run(number: u8, messages: u32, options: SystemOptions<'_>) -
         Contestant::PushSingle
         | Contestant::PushBatch
         | Contestant::PushByHand
+        | Contestant::PushEntries
+        | Contestant::Fetch
         | Contestant::Pull
         | Contestant::Bare
         | Contestant::StreamsWorker => {

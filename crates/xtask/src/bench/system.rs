@@ -105,7 +105,7 @@ impl System {
     pub(super) async fn start(options: SystemOptions<'_>) -> Result<Self> {
         match options.contestant.workers() {
             Some(Workers::Ours(args)) => return Self::start_services(options, args).await,
-            Some(Workers::ByHand) => return Self::start_by_hand(options).await,
+            Some(Workers::ByHand(name)) => return Self::start_by_hand(options, name).await,
             None => {}
         }
         let redis = PrivateRedis::start_with(options.server, &REDIS_ARGS).await?;
@@ -124,6 +124,8 @@ impl System {
             | Contestant::PushSingle
             | Contestant::PushBatch
             | Contestant::PushByHand
+            | Contestant::PushEntries
+            | Contestant::Fetch
             | Contestant::Pull => {}
         }
         Ok(Self {
@@ -175,7 +177,7 @@ impl System {
     }
 
     /// A group whose workers are not ours.
-    async fn start_by_hand(options: SystemOptions<'_>) -> Result<Self> {
+    async fn start_by_hand(options: SystemOptions<'_>, name: &str) -> Result<Self> {
         let all = std::iter::repeat_n(options.consumer_args, options.consumers);
         let all: Vec<_> = all.chain(options.other_consumer).collect();
         let size = all.len().to_string();
@@ -189,7 +191,7 @@ impl System {
         let Stack { group, redis, .. } = Stack::start_with(options.server, stack).await?;
         let mut helpers = Vec::new();
         for args in all {
-            let own = ["http-worker", "--group-port", group.port_text()];
+            let own = [name, "--group-port", group.port_text()];
             helpers.push(start_helper(&redis, &[&own, args].concat()).await?);
         }
         Ok(Self {

@@ -120,7 +120,7 @@ impl Scene {
 /// What a worker is told that takes so many milliseconds for a message.
 fn worker_args(contestant: Contestant, work_ms: &str) -> Vec<&str> {
     match contestant.workers() {
-        Some(Workers::ByHand) => vec!["--work-ms", work_ms],
+        Some(Workers::ByHand(_)) => vec!["--work-ms", work_ms],
         Some(Workers::Ours(_)) | None => {
             let one_by_one = ["--processingConcurrency", "1", "--processingDelayMs"];
             [&one_by_one[..], &[work_ms]].concat()
