@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use redis_bus::chunk_queue::QueueError;
 use service_kit::{
     backoff::Backoff, batches::next_batch, log_throttle::LogThrottle, supervisor::Role,
@@ -23,6 +24,9 @@ pub(crate) const WAITING: usize = 256;
 /// The most messages of one round trip.
 const BATCH: usize = 512;
 
+/// How many batches are on their way at once: while Redis works on one, the other travels.
+const AT_ONCE: usize = 2;
+
 /// How often a failure that lasts is logged.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -38,18 +42,38 @@ pub(crate) struct Settling {
 /// this replica's, so that nobody delivers it again.
 #[derive(Debug)]
 pub(crate) struct Settler {
-    recorder: Recorder,
     waiting: mpsc::Receiver<Settling>,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+struct Writer {
+    recorder: Recorder,
     failures: LogThrottle,
 }
 
 impl Settler {
     pub(crate) fn new(recorder: Recorder, waiting: mpsc::Receiver<Settling>) -> Self {
         let failures = LogThrottle::every(WARN_EVERY);
-        Self {
-            recorder,
-            waiting,
-            failures,
+        let writer = Writer { recorder, failures };
+        Self { waiting, writer }
+    }
+}
+
+impl Writer {
+    /// Settles all that requests brought.
+    async fn settle_all(&self, settlings: Vec<Settling>) {
+        let mut rooms = Vec::new();
+        let mut unsettled = settlings.into_iter().flat_map(|settling| {
+            rooms.extend(settling.room);
+            settling.unsettled
+        });
+        loop {
+            let batch: Vec<_> = unsettled.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return;
+            }
+            self.settle(batch).await;
         }
     }
 
@@ -85,22 +109,18 @@ impl Settler {
 impl Role for Settler {
     /// After cancellation it settles what still waits, then ends.
     async fn run(&mut self, cancelled: CancellationToken) {
+        let Self { waiting, writer } = self;
+        let mut under_way = FuturesUnordered::new();
+        let mut is_empty = false;
         loop {
-            let settlings = next_batch(&mut self.waiting, WAITING, &cancelled).await;
-            if settlings.is_empty() {
-                return;
-            }
-            let mut rooms = Vec::new();
-            let mut unsettled = settlings.into_iter().flat_map(|settling| {
-                rooms.extend(settling.room);
-                settling.unsettled
-            });
-            loop {
-                let batch: Vec<_> = unsettled.by_ref().take(BATCH).collect();
-                if batch.is_empty() {
-                    break;
+            let may_begin = under_way.len() < AT_ONCE && !is_empty;
+            tokio::select! {
+                settlings = next_batch(waiting, WAITING, &cancelled), if may_begin => {
+                    is_empty = settlings.is_empty();
+                    under_way.push(writer.settle_all(settlings));
                 }
-                self.settle(batch).await;
+                Some(()) = under_way.next() => {}
+                else => return,
             }
         }
     }
