@@ -56,7 +56,7 @@ function fill(element, item) {
     cells[6],
     "title",
     `rejected ${outcomes.rejected}, failed ${outcomes.failed}, timed out ${outcomes.timed_out}, ` +
-      `unreachable ${outcomes.unreachable}; busy ${outcomes.busy}, left out ${plural(consumer.ejections, "time")}`,
+      `unreachable ${outcomes.unreachable}; busy ${outcomes.busy}, put off ${outcomes.later}, left out ${plural(consumer.ejections, "time")}`,
   );
   const error = consumer.last_error;
   const [text, at] = cells[7].children;

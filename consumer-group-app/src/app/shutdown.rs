@@ -14,7 +14,10 @@ use super::start::Roles;
 use crate::{
     consumer::registry::ConsumerGroup,
     delivery::Delivery,
-    queue::{Account, LocalQueue, giving_back::give_back},
+    queue::{
+        Account, LocalQueue,
+        giving_back::{give_back, release},
+    },
 };
 
 /// How often the drain looks whether anybody is left to deliver to.
@@ -94,7 +97,7 @@ impl Roles {
         }
         let leases = &self.shared.receiver.leases;
         let left = async {
-            give_back(leases, rest).await?;
+            give_back(leases, &rest).await?;
             leases.leave().await
         };
         if let Err(cause) = left.await {
@@ -104,6 +107,8 @@ impl Roles {
                 "cannot give back to the queue; others take it over in time"
             );
         }
+        // Not before: what is held no more is not given back by taking leave.
+        release(rest);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{CameTo, Leasing, held::Held, workers::Workers};
 use crate::{
     consumer::registry::ConsumerGroup,
     delivery::{Delivery, Ending, Outcome},
-    queue::giving_back::give_back,
+    queue::giving_back::{give_back, release},
 };
 
 /// How often leases are looked at that have ended here.
@@ -149,10 +149,11 @@ impl LeaseWatcher {
         if messages == 0 {
             return;
         }
-        match give_back(&self.chunks, waiting).await {
+        match give_back(&self.chunks, &waiting).await {
             Ok(()) => info!(messages, "gave back to the queue what nobody asks for here"),
             Err(cause) => self.warn(&cause),
         }
+        release(waiting);
         self.unasked_since = None;
     }
 

@@ -10,21 +10,22 @@ use redis_bus::{
 
 use crate::delivery::{Delivery, Ending, LeasedMessage};
 
-/// Gives back so that another reader has at once what was not tried; the rest it takes over in time.
+/// Gives back what was not tried, so that another reader has it at once; the rest it takes over in time. The deliveries
+/// are still to be finished.
 ///
 /// # Errors
 /// When Redis cannot be told; all of it is taken over in time then.
-pub(crate) async fn give_back(leases: &Leases, rest: Vec<Delivery>) -> Result<(), BusError> {
-    let given_back = async {
-        for (lease, deliveries) in untried(&rest) {
-            leases.give_back(lease, deliveries, Duration::ZERO).await?;
-        }
-        Ok(())
-    };
-    let given_back = given_back.await;
-    rest.into_iter()
-        .for_each(|delivery| delivery.finish(Ending::Released));
-    given_back
+pub(crate) async fn give_back(leases: &Leases, rest: &[Delivery]) -> Result<(), BusError> {
+    for (lease, deliveries) in untried(rest) {
+        leases.give_back(lease, deliveries, Duration::ZERO).await?;
+    }
+    Ok(())
+}
+
+/// Ends deliveries that were given back.
+pub(crate) fn release(rest: Vec<Delivery>) {
+    let each = rest.into_iter();
+    Delivery::finish_all(each.map(|delivery| (delivery, Ending::Released)));
 }
 
 /// The chunks of which no message was tried, and how often they were handed out before: that they were here

@@ -6,6 +6,7 @@ mod programs;
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
@@ -187,7 +188,9 @@ impl Browser {
     pub async fn screenshot(&self) -> Result<Vec<u8>> {
         let answer = self.command("Page.captureScreenshot", json!({})).await?;
         let text = answer["data"].as_str().context("no picture")?;
-        decode(text).context("the picture is no base64")
+        BASE64_STANDARD
+            .decode(text)
+            .context("the picture is no base64")
     }
 
     async fn log(&self, kind: &str) -> Result<Vec<Value>> {
@@ -244,41 +247,4 @@ async fn port_of(output: impl tokio::io::AsyncRead + Unpin) -> Result<u16> {
         }
     }
     bail!("the driver of the browser does not listen")
-}
-
-/// Base64 (RFC 4648, section 4) with padding; `None` when it is none.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut gathered, mut bits) = (0_u32, 0);
-    for sign in text.trim_end_matches('=').bytes() {
-        let value = match sign {
-            b'A'..=b'Z' => sign - b'A',
-            b'a'..=b'z' => sign - b'a' + 26,
-            b'0'..=b'9' => sign - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        gathered = (gathered << 6 | u32::from(value)) & 0xFFFF;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(gathered >> bits & 0xFF).ok()?);
-        }
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_read_with_and_without_padding() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo")] {
-            assert_eq!(decode(text).unwrap(), bytes.as_bytes());
-        }
-        assert_eq!(decode("+/8=").unwrap(), [0xFB, 0xFF]);
-        assert_eq!(decode("a b"), None);
-    }
 }
