@@ -24,6 +24,9 @@ pub use self::programs::BrowserPrograms;
 /// How long the driver may take until it listens.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
+/// How often the driver is started until it listens.
+const DRIVER_TRIES: u32 = 3;
+
 /// How long one step in the browser may take.
 const STEP_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -49,18 +52,7 @@ impl Browser {
     /// When it cannot be started.
     pub async fn start(programs: &BrowserPrograms) -> Result<Self> {
         let home = tempfile::tempdir()?;
-        let mut driver = Command::new(programs.driver())
-            .arg("--port=0")
-            .env("TMPDIR", home.path())
-            .env("HOME", home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start the driver of the browser")?;
-        let stdout = driver.stdout.take().context("no standard output")?;
-        let port = timeout(START_DEADLINE, port_of(stdout)).await??;
+        let (driver, port) = start_driver(programs, &home).await?;
         let mut browser = Self {
             _driver: driver,
             client: reqwest::Client::builder().timeout(STEP_DEADLINE).build()?,
@@ -237,6 +229,31 @@ const ARGUMENTS: [&str; 11] = [
     "--disable-sync",
     "--disable-quic",
 ];
+
+/// Starts the driver; answers where it listens. The port it picks is free for IPv4, and it ends when the same is not
+/// free for IPv6; so it has another try.
+async fn start_driver(programs: &BrowserPrograms, home: &TempDir) -> Result<(Child, u16)> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut driver = Command::new(programs.driver())
+            .arg("--port=0")
+            .env("TMPDIR", home.path())
+            .env("HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the driver of the browser")?;
+        let stdout = driver.stdout.take().context("no standard output")?;
+        match timeout(START_DEADLINE, port_of(stdout)).await? {
+            Ok(port) => return Ok((driver, port)),
+            Err(cause) if tries == DRIVER_TRIES => return Err(cause),
+            Err(_) => {}
+        }
+    }
+}
 
 /// Reads from the driver's output where it listens.
 async fn port_of(output: impl tokio::io::AsyncRead + Unpin) -> Result<u16> {
