@@ -14,10 +14,7 @@ mod workers;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use protocol::{
-    http::leases::LeaseRequest,
-    lease::{LeaseToken, WorkerName},
-};
+use protocol::{http::leases::LeaseRequest, lease::LeaseToken};
 use rand::random;
 use redis_bus::chunk_queue::{LeaseRecord, QueueError};
 use tokio::{
@@ -153,11 +150,9 @@ impl Leasing {
         }
         let had_company = deliveries.len() > 1;
         let mut leased = Vec::with_capacity(deliveries.len());
-        for (token, mut delivery) in tokens.into_iter().zip(deliveries) {
+        for (token, delivery) in tokens.into_iter().zip(deliveries) {
             let body = delivery.leased.message.body().clone();
-            delivery.set_aside();
-            worker.hold(1);
-            self.0.held.put(Held {
+            self.hold(Held {
                 fence: token.fence,
                 worker: Arc::clone(&worker),
                 until: Instant::now() + lasts,
@@ -167,6 +162,13 @@ impl Leasing {
             leased.push(Leased { token, body });
         }
         Ok(leased)
+    }
+
+    /// A worker has a message from now on.
+    fn hold(&self, mut held: Held) {
+        held.delivery.set_aside();
+        held.worker.hold(1);
+        self.0.held.put(held);
     }
 
     /// Waits until the dispatcher has something, or the time is over.
@@ -211,9 +213,4 @@ fn token_of(leased: &LeasedMessage) -> LeaseToken {
         position: leased.at.position,
         fence: random(),
     }
-}
-
-/// The name of a worker as it stands in a note; what is none is of no further use.
-fn worker_name(text: &str) -> Option<WorkerName> {
-    text.parse().ok()
 }

@@ -63,7 +63,7 @@ impl HeldMessages {
         is_same.then(|| all.remove(&position))?
     }
 
-    /// Has a lease last until then; `false` when it has ended.
+    /// Has a lease last until then; answers who has it, and the id of its message. `None` when it has ended.
     pub(super) fn extend(
         &self,
         token: &LeaseToken,

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -193,16 +192,15 @@ impl Leasing {
     pub(crate) async fn take_over(&self, mut delivery: Delivery, note: LeaseNote, lasts: Duration) {
         match note {
             LeaseNote::Leased(record) if !lasts.is_zero() => {
-                let name = super::worker_name(&record.worker);
+                let name = record.worker.parse().ok();
+                // Without room for one more worker, its messages go to others.
                 let Some(worker) = name.and_then(|name| self.0.workers.of(&name, 0)) else {
                     return;
                 };
                 delivery.leased.begin_attempt();
-                delivery.set_aside();
-                worker.hold(1);
-                self.0.held.put(Held {
+                self.hold(Held {
                     fence: record.fence,
-                    worker: Arc::clone(&worker),
+                    worker,
                     until: Instant::now() + lasts,
                     had_company: true,
                     delivery,
